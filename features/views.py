@@ -1,0 +1,125 @@
+"""Every feature view and vector collection, on one page, free of Feast and Milvus.
+
+``feast_store`` and ``milvus_index`` turn these into their store's definitions; the read side uses the same
+declarations, so the two cannot drift apart.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+FieldType = Literal["int64", "float64", "string", "bytes", "float_vector", "string_list"]
+
+
+@dataclass(frozen=True)
+class View:
+    """One Feast feature view.
+
+    Attributes:
+        name: ``<entity>_<what>_v<N>``.
+        entity: ``user`` or ``item``; the join key is ``<entity>_id``.
+        fields: Field name -> type; a vector is one packed column.
+        ttl: Age from which a row counts as missing (enforced by our reader).
+        source: Topic the values come from.
+        doc: One sentence.
+    """
+
+    name: str
+    entity: Literal["user", "item"]
+    fields: dict[str, FieldType]
+    ttl: timedelta
+    source: str
+    doc: str
+
+
+@dataclass(frozen=True)
+class Collection:
+    """One Milvus collection behind an alias.
+
+    Attributes:
+        alias: Name that readers and writers use.
+        name: Versioned name of the real collection.
+        dim: Length of its vectors.
+        source: Topic its rows come from.
+        doc: One sentence.
+    """
+
+    alias: str
+    name: str
+    dim: int
+    source: str
+    doc: str
+
+
+USER_TASTE = View(
+    "user_taste_v1",
+    "user",
+    {
+        "vector": "float_vector",
+        "vector_version": "string",
+        "plays": "int64",
+        "completion_rate": "float64",
+        "played_ms": "int64",
+        "recent_items": "string_list",
+    },
+    timedelta(days=180),
+    "play.song.played.v1",
+    "What a user plays: counts and a recency-decayed mean of content vectors.",
+)
+ITEM_PLAYS = View(
+    "item_plays_v1",
+    "item",
+    {
+        "plays": "int64",
+        "completion_rate": "float64",
+        "played_ms": "int64",
+        "decayed_plays": "float64",
+    },
+    timedelta(days=180),
+    "play.song.counted.v1",
+    "How much an item is played.",
+)
+ITEM_CONTENT = View(
+    "item_content_v1",
+    "item",
+    {
+        "vector": "float_vector",
+        "vector_version": "string",
+        "kind": "string",
+        "uploader": "string",
+        "title": "string",
+        "labels": "string_list",
+        "language": "string",
+    },
+    timedelta(days=3650),
+    "item.catalogue.changed.v1",
+    "What a published item is, from its content alone.",
+)
+VIEWS: dict[str, View] = {view.name: view for view in (USER_TASTE, ITEM_PLAYS, ITEM_CONTENT)}
+
+CONTENT_JOINT = Collection(
+    "content_joint", "content_joint_v1", 192, "item.catalogue.changed.v1", "Joint content vector of an item."
+)
+CONTENT_AUDIO = Collection(
+    "content_audio", "content_audio_v1", 200, "item.catalogue.changed.v1", "musicnn vector of an item."
+)
+CONTENT_IMAGE = Collection(
+    "content_image", "content_image_v1", 1280, "item.catalogue.changed.v1", "EfficientNet vector of an item."
+)
+CONTENT_TEXT = Collection(
+    "content_text", "content_text_v1", 384, "item.catalogue.changed.v1", "e5 text vector of an item."
+)
+COLLECTIONS: dict[str, Collection] = {
+    c.alias: c for c in (CONTENT_JOINT, CONTENT_AUDIO, CONTENT_IMAGE, CONTENT_TEXT)
+}
+SCALARS: dict[str, Literal["varchar", "int64"]] = {
+    "kind": "varchar",
+    "language": "varchar",
+    "uploader": "varchar",
+    "published_at_ms": "int64",
+    "seq": "int64",
+    "vector_version": "varchar",
+}
+"""Filterable fields that every collection has beside ``id`` and ``vector``."""

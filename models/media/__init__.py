@@ -1,0 +1,1 @@
+"""Untrusted media, opened once in a sandboxed child: frames, statistics, sound and text."""

@@ -1,0 +1,145 @@
+"""Every setting, read once.
+
+Each field can be set in the environment: prefix ``OVERTURE_``, sections joined by ``__``
+(``OVERTURE_KAFKA__BOOTSTRAP=broker:9092``). Unknown names are refused at start.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Kafka(Section):
+    bootstrap: str = Field("127.0.0.1:19092", description="Brokers, comma separated host:port.")
+    replication: int = Field(1, ge=1, description="Replication factor of created topics.")
+    min_insync: int = Field(1, ge=1, description="min.insync.replicas of created topics.")
+    session_timeout_s: float = Field(
+        12.0, ge=6, le=60, description="Seconds after which a dead worker's partitions move on."
+    )
+    heartbeat_s: float = Field(3.0, gt=0, description="Seconds between heartbeats.")
+    commit_interval_s: float = Field(1.0, gt=0, description="Seconds between offset commits.")
+
+
+class Registry(Section):
+    url: str = Field(
+        "http://127.0.0.1:18081/apis/ccompat/v7", description="Confluent-compatible registry API."
+    )
+
+
+class Redis(Section):
+    url: SecretStr = Field(
+        SecretStr("redis://127.0.0.1:16379/0"),
+        description="redis:// or rediss:// URL; with cluster=true any node of the cluster.",
+    )
+    cluster: bool = Field(False, description="Whether the URL names a Redis Cluster.")
+
+
+class Milvus(Section):
+    uri: str = Field("http://127.0.0.1:19530", description="Milvus or Milvus Lite server.")
+    token: SecretStr | None = Field(None, description="user:password or API key of Milvus.")
+
+
+class Objects(Section):
+    url: str = Field("", description="file:///folder or s3://bucket/prefix; empty: <data_dir>/objects.")
+
+
+class Feast(Section):
+    registry: str = Field("", description="SQL URL of the registry; empty: a file under <data_dir>/feast.")
+    project: str = Field("overture", description="Feast project name.")
+
+
+class Http(Section):
+    host: str = Field("127.0.0.1", description="Address the service binds.")
+    port: int = Field(8000, ge=0, le=65535, description="Port of the service.")
+
+
+class Models(Section):
+    folder: str = Field("", description="Built weights; empty: <data_dir>/models.")
+    providers: tuple[str, ...] = Field(
+        ("CPUExecutionProvider",), description="ONNX Runtime providers, in order of preference."
+    )
+    threads: int = Field(1, ge=1, description="Intra-op threads of each session.")
+
+
+class UploadLimits(Section):
+    video_bytes: int = Field(2 * 1024**3, description="Largest video upload, bytes.")
+    audio_bytes: int = Field(300 * 1024**2, description="Largest audio upload, bytes.")
+    image_bytes: int = Field(40 * 1024**2, description="Largest picture upload, bytes.")
+    text_chars: int = Field(10_000, description="Longest text of a post, characters.")
+    title_chars: int = Field(300, description="Longest title, characters.")
+    tags: int = Field(30, description="Most tags of an upload.")
+    json_bytes: int = Field(1024**2, description="Largest JSON body, bytes.")
+    batch_records: int = Field(1000, description="Most plays or interactions in one request.")
+
+
+class Moderation(Section):
+    nsfw_reject: Share = Field(0.8, description="Picture score from which an item is rejected.")
+    nsfw_review: Share = Field(0.5, description="Picture score from which a person looks.")
+    text_reject: Share = Field(0.9, description="Text score from which an item is rejected.")
+    text_review: Share = Field(0.6, description="Text score from which a person looks.")
+    silence_reject: Share = Field(0.98, description="Silent share that rejects an audio upload.")
+    audio_min_ms: int = Field(1000, description="Shortest audio upload, milliseconds.")
+    video_min_ms: int = Field(500, description="Shortest video upload, milliseconds.")
+
+
+class Recommend(Section):
+    candidates: int = Field(500, description="Items that recall hands to ranking.")
+    cold_share: Share = Field(0.25, description="Share of an answer kept for unplayed items.")
+    cold_plays: int = Field(10, description="Plays from which an item is no longer cold.")
+    taste_half_life_h: float = Field(72.0, gt=0, description="Hours after which a play counts half.")
+
+
+class Worker(Section):
+    stop_grace_s: float = Field(25.0, description="Seconds to finish work in hand on SIGTERM.")
+    max_deliveries: int = Field(
+        2, description="Starts of the same event without an end, after which it is a dead letter."
+    )
+    log_format: Literal["console", "json"] = Field("console", description="Log line format.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level.")
+
+
+class Settings(BaseSettings):
+    """The whole tree. Build it once, hand down its sections."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="OVERTURE_", env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    data_dir: Path = Field(Path(".overture"), description="Folder for everything local.")
+    kafka: Kafka = Kafka()
+    registry: Registry = Registry()
+    redis: Redis = Redis()
+    milvus: Milvus = Milvus()
+    objects: Objects = Objects()
+    feast: Feast = Feast()
+    http: Http = Http()
+    models: Models = Models()
+    limits: UploadLimits = UploadLimits()
+    moderation: Moderation = Moderation()
+    recommend: Recommend = Recommend()
+    worker: Worker = Worker()
+
+    @property
+    def objects_url(self) -> str:
+        """URL of the object store with the default filled in."""
+        return self.objects.url or (self.data_dir.resolve() / "objects").as_uri()
+
+    @property
+    def models_folder(self) -> Path:
+        """Folder of the built weights with the default filled in."""
+        return Path(self.models.folder) if self.models.folder else self.data_dir / "models"
+
+    @property
+    def feast_folder(self) -> Path:
+        """Folder of Feast's local registry and offline files."""
+        return self.data_dir / "feast"

@@ -1,0 +1,159 @@
+"""The topic catalogue: the only place with a topic name.
+
+Names read ``<domain>.<entity>.<past-tense>.v<N>``: dots between parts, hyphens inside one, never an
+underscore (Kafka's metrics cannot tell the two apart).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from schemas.content import ContentClassified, ContentEmbedded, ContentModerated
+from schemas.interaction import ItemInteracted
+from schemas.item import ItemChanged
+from schemas.media import MediaAnalysed, MediaRejected, MediaStatus, MediaWithdrawn
+from schemas.pipeline import DeadLettered
+from schemas.play import PlayAggregate, SongCounted, SongPlayed
+from schemas.record import Record
+from schemas.upload import UploadCreated
+from schemas.user import AvatarChanged
+
+PARTITIONS = 8
+"""Partitions of every topic unless it says otherwise; topics joined by key must agree."""
+
+DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Topic:
+    """One Kafka topic.
+
+    Attributes:
+        name: Full topic name.
+        record: Record of its values.
+        key: What the key is; records of one key stay in order.
+        doc: One sentence.
+        retention: Age after which records go; None: kept by compaction only.
+        compacted: Whether only the newest record of a key is kept.
+        partitions: Number of partitions.
+    """
+
+    name: str
+    record: type[Record]
+    key: str
+    doc: str
+    retention: timedelta | None = 28 * DAY
+    compacted: bool = False
+    partitions: int = PARTITIONS
+
+    @property
+    def subject(self) -> str:
+        """Registry subject of the values (topic name strategy)."""
+        return f"{self.name}-value"
+
+
+VIDEO_CREATED = Topic("upload.video.created.v1", UploadCreated, "media id", "A video was uploaded.")
+AUDIO_CREATED = Topic("upload.audio.created.v1", UploadCreated, "media id", "A recording was uploaded.")
+POST_CREATED = Topic(
+    "upload.post.created.v1",
+    UploadCreated,
+    "media id",
+    "A picture and/or text was posted: comment, moment, dynamic or fan-group post.",
+)
+SCORE_CREATED = Topic(
+    "upload.score.created.v1", UploadCreated, "media id", "A photo of sheet music was uploaded."
+)
+SCREENSHOT_CREATED = Topic(
+    "upload.screenshot.created.v1", UploadCreated, "media id", "A playlist screenshot was uploaded."
+)
+UPLOADS = (VIDEO_CREATED, AUDIO_CREATED, POST_CREATED, SCORE_CREATED, SCREENSHOT_CREATED)
+UPLOAD_BY_KIND = dict(zip(("video", "audio", "post", "score", "screenshot"), UPLOADS, strict=True))
+
+AVATAR_CHANGED = Topic("user.avatar.changed.v1", AvatarChanged, "user id", "A user chose a new avatar.")
+ITEM_INTERACTED = Topic(
+    "user.item.interacted.v1", ItemInteracted, "user id", "A user saw, clicked, liked, shared or followed."
+)
+SONG_PLAYED = Topic("play.song.played.v1", SongPlayed, "user id", "A user played an item.", retention=7 * DAY)
+SONG_COUNTED = Topic(
+    "play.song.counted.v1",
+    SongCounted,
+    "song id",
+    "Plays of a song seen in one partition of the plays so far (replaceable value).",
+    retention=2 * DAY,
+)
+PLAY_AGGREGATED = Topic(
+    "play.aggregate.updated.v1",
+    PlayAggregate,
+    "aggregate id; lies in the partition of the plays it counts",
+    "State of play_aggregation.",
+    retention=None,
+    compacted=True,
+)
+MEDIA_WITHDRAWN = Topic(
+    "media.item.withdrawn.v1", MediaWithdrawn, "media id", "The owner or an operator takes an item away."
+)
+MEDIA_ANALYSED = Topic(
+    "media.upload.analysed.v1", MediaAnalysed, "media id", "An upload was opened once and measured."
+)
+MEDIA_REJECTED = Topic("media.upload.rejected.v1", MediaRejected, "media id", "An upload cannot be accepted.")
+MEDIA_STATUS = Topic(
+    "media.status.changed.v1",
+    MediaStatus,
+    "media id",
+    "The only truth on an upload's progress.",
+    retention=None,
+    compacted=True,
+)
+CONTENT_MODERATED = Topic(
+    "content.item.moderated.v1", ContentModerated, "media id", "Moderation has judged an upload."
+)
+CONTENT_EMBEDDED = Topic(
+    "content.item.embedded.v1", ContentEmbedded, "media id", "Content vectors of an upload."
+)
+CONTENT_CLASSIFIED = Topic(
+    "content.item.classified.v1", ContentClassified, "media id", "Classes of an upload."
+)
+ITEM_CHANGED = Topic(
+    "item.catalogue.changed.v1",
+    ItemChanged,
+    "item id",
+    "An item was published, changed or withdrawn.",
+    retention=None,
+    compacted=True,
+)
+DEAD_LETTERED = Topic(
+    "pipeline.event.dead-lettered.v1",
+    DeadLettered,
+    "key of the event given up",
+    "An event was given up; its bytes lie in the capability's dead-letter topic.",
+)
+
+ALL: tuple[Topic, ...] = (
+    *UPLOADS,
+    AVATAR_CHANGED,
+    ITEM_INTERACTED,
+    SONG_PLAYED,
+    SONG_COUNTED,
+    PLAY_AGGREGATED,
+    MEDIA_WITHDRAWN,
+    MEDIA_ANALYSED,
+    MEDIA_REJECTED,
+    MEDIA_STATUS,
+    CONTENT_MODERATED,
+    CONTENT_EMBEDDED,
+    CONTENT_CLASSIFIED,
+    ITEM_CHANGED,
+    DEAD_LETTERED,
+)
+BY_NAME: dict[str, Topic] = {topic.name: topic for topic in ALL}
+
+
+def dead_letter_name(capability: str) -> str:
+    """Dead-letter topic of a capability: keys and values unchanged, the story in headers."""
+    return f"{capability.replace('_', '-')}.dead-letter.v1"
+
+
+def retry_name(capability: str, delay: timedelta) -> str:
+    """Retry topic of a capability for one delay; its records wait that long."""
+    return f"{capability.replace('_', '-')}.retry-{int(delay.total_seconds() * 1000)}ms.v1"

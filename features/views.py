@@ -111,9 +111,7 @@ CONTENT_IMAGE = Collection(
 CONTENT_TEXT = Collection(
     "content_text", "content_text_v1", 384, "item.catalogue.changed.v1", "e5 text vector of an item."
 )
-COLLECTIONS: dict[str, Collection] = {
-    c.alias: c for c in (CONTENT_JOINT, CONTENT_AUDIO, CONTENT_IMAGE, CONTENT_TEXT)
-}
+COLLECTIONS: dict[str, Collection] = {c.alias: c for c in (CONTENT_JOINT, CONTENT_AUDIO, CONTENT_IMAGE, CONTENT_TEXT)}
 SCALARS: dict[str, Literal["varchar", "int64"]] = {
     "kind": "varchar",
     "language": "varchar",

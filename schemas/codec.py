@@ -60,9 +60,7 @@ class Codec:
         try:
             self._writers[schema_id] = fastavro.parse_schema(json.loads(schema), named_schemas={})
         except (ValueError, fastavro.schema.SchemaParseException) as error:
-            raise BadEventError(
-                f"schema id {schema_id} is no Avro schema: {error}", code="schema-invalid"
-            ) from error
+            raise BadEventError(f"schema id {schema_id} is no Avro schema: {error}", code="schema-invalid") from error
 
     def encode(self, record: Record) -> bytes:
         """Bytes of ``record``.
@@ -94,9 +92,7 @@ class Codec:
         if writer is None:
             raise UnknownSchemaError(schema_id)
         if writer.get("name") != expected.CONTRACT:
-            raise BadEventError(
-                f"record is {writer.get('name')}, expected {expected.CONTRACT}", code="value-type"
-            )
+            raise BadEventError(f"record is {writer.get('name')}, expected {expected.CONTRACT}", code="value-type")
         body = BytesIO(data)
         body.seek(HEADER.size)
         try:
@@ -185,11 +181,7 @@ def _converter(
         return lambda value: None if value is None else convert(value)
     match schema["type"]:
         case "record":
-            nested = [
-                (f["name"], c)
-                for f in schema["fields"]
-                if (c := _converter(f["type"], known, make, sequence))
-            ]
+            nested = [(f["name"], c) for f in schema["fields"] if (c := _converter(f["type"], known, make, sequence))]
             function = make(schema, nested)
             known[contracts.full_name(schema)] = function
             return function

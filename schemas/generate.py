@@ -32,8 +32,7 @@ def modules() -> dict[Path, str]:
     for path in files().values():
         domains.setdefault(path.parent.name, []).append(json.loads(path.read_text()))
     return {
-        SCHEMAS_FOLDER / f"{domain}.py": _Module(domain, contracts).source()
-        for domain, contracts in domains.items()
+        SCHEMAS_FOLDER / f"{domain}.py": _Module(domain, contracts).source() for domain, contracts in domains.items()
     }
 
 
@@ -89,7 +88,7 @@ class _Module:
         if node["type"] == "enum":
             symbols = ", ".join(json.dumps(s) for s in node["symbols"])
             line = f"{name} = Literal[{symbols}]"
-            if len(line) > 110:
+            if len(line) > 120:
                 inner = "\n".join(f"    {json.dumps(s)}," for s in node["symbols"])
                 line = f"{name} = Literal[\n{inner}\n]"
             self._blocks[name] = f'\n{line}\n"""{node["doc"]}"""'
@@ -103,7 +102,7 @@ class _Module:
         for spec, _ in fields:
             lines += textwrap.wrap(
                 f"{spec['name']}: {spec['doc']}",
-                106,
+                116,
                 initial_indent=" " * 8,
                 subsequent_indent=" " * 12,
                 break_long_words=False,

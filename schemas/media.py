@@ -122,16 +122,7 @@ class MediaAnalysed(Record):
     loudness_dbfs: float = -120.0
 
 
-MediaState = Literal[
-    "unknown",
-    "received",
-    "processing",
-    "review",
-    "published",
-    "rejected",
-    "failed",
-    "deleted",
-]
+MediaState = Literal["unknown", "received", "processing", "review", "published", "rejected", "failed", "deleted"]
 """Progress of an upload."""
 
 

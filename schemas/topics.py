@@ -61,9 +61,7 @@ POST_CREATED = Topic(
     "media id",
     "A picture and/or text was posted: comment, moment, dynamic or fan-group post.",
 )
-SCORE_CREATED = Topic(
-    "upload.score.created.v1", UploadCreated, "media id", "A photo of sheet music was uploaded."
-)
+SCORE_CREATED = Topic("upload.score.created.v1", UploadCreated, "media id", "A photo of sheet music was uploaded.")
 SCREENSHOT_CREATED = Topic(
     "upload.screenshot.created.v1", UploadCreated, "media id", "A playlist screenshot was uploaded."
 )
@@ -93,9 +91,7 @@ PLAY_AGGREGATED = Topic(
 MEDIA_WITHDRAWN = Topic(
     "media.item.withdrawn.v1", MediaWithdrawn, "media id", "The owner or an operator takes an item away."
 )
-MEDIA_ANALYSED = Topic(
-    "media.upload.analysed.v1", MediaAnalysed, "media id", "An upload was opened once and measured."
-)
+MEDIA_ANALYSED = Topic("media.upload.analysed.v1", MediaAnalysed, "media id", "An upload was opened once and measured.")
 MEDIA_REJECTED = Topic("media.upload.rejected.v1", MediaRejected, "media id", "An upload cannot be accepted.")
 MEDIA_STATUS = Topic(
     "media.status.changed.v1",
@@ -105,15 +101,9 @@ MEDIA_STATUS = Topic(
     retention=None,
     compacted=True,
 )
-CONTENT_MODERATED = Topic(
-    "content.item.moderated.v1", ContentModerated, "media id", "Moderation has judged an upload."
-)
-CONTENT_EMBEDDED = Topic(
-    "content.item.embedded.v1", ContentEmbedded, "media id", "Content vectors of an upload."
-)
-CONTENT_CLASSIFIED = Topic(
-    "content.item.classified.v1", ContentClassified, "media id", "Classes of an upload."
-)
+CONTENT_MODERATED = Topic("content.item.moderated.v1", ContentModerated, "media id", "Moderation has judged an upload.")
+CONTENT_EMBEDDED = Topic("content.item.embedded.v1", ContentEmbedded, "media id", "Content vectors of an upload.")
+CONTENT_CLASSIFIED = Topic("content.item.classified.v1", ContentClassified, "media id", "Classes of an upload.")
 ITEM_CHANGED = Topic(
     "item.catalogue.changed.v1",
     ItemChanged,

@@ -31,9 +31,7 @@ class Kafka(Section):
 
 
 class Registry(Section):
-    url: str = Field(
-        "http://127.0.0.1:18081/apis/ccompat/v7", description="Confluent-compatible registry API."
-    )
+    url: str = Field("http://127.0.0.1:18081/apis/ccompat/v7", description="Confluent-compatible registry API.")
 
 
 class Redis(Section):
@@ -111,9 +109,7 @@ class Worker(Section):
 class Settings(BaseSettings):
     """The whole tree. Build it once, hand down its sections."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="OVERTURE_", env_nested_delimiter="__", extra="forbid", frozen=True
-    )
+    model_config = SettingsConfigDict(env_prefix="OVERTURE_", env_nested_delimiter="__", extra="forbid", frozen=True)
 
     data_dir: Path = Field(Path(".overture"), description="Folder for everything local.")
     kafka: Kafka = Kafka()

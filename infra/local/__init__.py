@@ -1,0 +1,1 @@
+"""The local stack: every real part on one machine, each with its own configuration."""

@@ -1,0 +1,163 @@
+"""What the stack consists of, derived from the settings."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+from confluent_kafka import ConsumerGroupState, KafkaException
+from confluent_kafka.admin import AdminClient
+
+from infra.local.errors import NotReadyError, ProgramMissingError, StackError
+from infra.local.parts import Broker, MilvusServer, Part, RedisServer, Registry
+from infra.local.ports import HOST, require_free
+from infra.local.service import Service
+from infra.local.supervise import Unit
+from processors.runtime.settings import Settings
+
+WORKERS: Mapping[str, tuple[str, ...]] = {
+    "worker-media": ("media_analysis",),
+    "worker-content": ("content_moderation", "content_embedding", "content_classification"),
+    "worker-items": ("item_publication", "item_indexing", "play_aggregation"),
+}
+"""Processes of the local stack, and the capabilities each of them runs."""
+
+HEALTH_PATH = "/health"
+_PROBE_S = 2.0
+
+
+class Command(Service):
+    """`overture ARGUMENTS...` of this environment."""
+
+    def __init__(self, name: str, arguments: tuple[str, ...], log: Path) -> None:
+        super().__init__(name, log)
+        self._arguments = arguments
+
+    def command(self) -> list[str]:
+        program = Path(sys.executable).with_name("overture")
+        if not program.exists():
+            raise ProgramMissingError(f"{program} is not there; `make env` installs it")
+        return [str(program), *self._arguments]
+
+    def environment(self) -> Mapping[str, str]:
+        return {"PYTHONUNBUFFERED": "1"}
+
+
+class Worker(Command):
+    """Some capabilities in one process; ready when each has its partitions."""
+
+    start_limit_s = 120.0
+
+    def __init__(self, name: str, capabilities: tuple[str, ...], bootstrap: str, log: Path) -> None:
+        super().__init__(name, ("run", *capabilities), log)
+        self._capabilities = capabilities
+        self._admin: dict[str, str | int | float | bool] = {"bootstrap.servers": bootstrap, "log_level": 0}
+
+    def probe(self) -> None:
+        # a capability's name is its consumer group
+        asked = AdminClient(self._admin, logger=None).describe_consumer_groups(
+            list(self._capabilities), request_timeout=_PROBE_S
+        )
+        for name, answer in asked.items():
+            try:
+                state = answer.result().state
+            except KafkaException as error:
+                raise NotReadyError(f"consumer group {name}: {error}") from error
+            if state is not ConsumerGroupState.STABLE:
+                raise NotReadyError(f"consumer group {name} is {state.name.lower()}")
+
+
+class HttpService(Command):
+    """The HTTP service; ready when its health check says so."""
+
+    start_limit_s = 120.0
+
+    def __init__(self, port: int, log: Path) -> None:
+        super().__init__("http", ("serve",), log)
+        self._port = port
+
+    def require(self) -> None:
+        super().require()
+        require_free(self._port, self.name, "OVERTURE_HTTP__PORT")
+
+    def address(self) -> str:
+        return f"http://{HOST}:{self._port}"
+
+    def probe(self) -> None:
+        try:
+            answer = httpx.get(self.address() + HEALTH_PATH, timeout=_PROBE_S)
+        except httpx.HTTPError as error:
+            raise NotReadyError(f"no answer yet: {error}") from error
+        if not answer.is_success:
+            raise NotReadyError(f"{HEALTH_PATH} answers {answer.status_code}")
+
+
+def parts(settings: Settings) -> list[Part]:
+    """Broker, registry, Redis and Milvus Lite as the settings want them.
+
+    Raises:
+        StackError: the settings name a server on another machine.
+    """
+    data = settings.data_dir.resolve()
+    logs = logs_folder(settings)
+    broker_port = _port(f"kafka://{settings.kafka.bootstrap}", Broker)
+    redis_url = settings.redis.url.get_secret_value()
+    broker = Broker(data / "broker", broker_port, controller_port=broker_port + 1, log=logs / "broker.log")
+    return [
+        broker,
+        RedisServer(
+            data / "redis",
+            _port(redis_url, RedisServer),
+            password=urlsplit(redis_url).password or "",
+            log=logs / "redis.log",
+        ),
+        MilvusServer(data / "milvus", _port(settings.milvus.uri, MilvusServer), log=logs / "milvus.log"),
+        Registry(
+            data / "registry",
+            broker.bootstrap,
+            _port(settings.registry.url, Registry),
+            log=logs / "registry.log",
+        ),
+    ]
+
+
+def units(settings: Settings) -> list[Unit]:
+    """Everything the stack runs, with its order.
+
+    Raises:
+        StackError: see `parts`.
+    """
+    logs = logs_folder(settings)
+    found = parts(settings)
+    servers = tuple(part.name for part in found)
+    return [
+        *(Unit(part, needs=("broker",) if part.name == "registry" else ()) for part in found),
+        Unit(Command("topics", ("topics", "apply"), logs / "topics.log"), servers, once=True),
+        Unit(Command("features", ("features", "apply"), logs / "features.log"), servers, once=True),
+        *(
+            Unit(
+                Worker(name, capabilities, settings.kafka.bootstrap, logs / f"{name}.log"),
+                (*servers, "topics", "features"),
+            )
+            for name, capabilities in WORKERS.items()
+        ),
+        Unit(HttpService(settings.http.port, logs / "http.log"), (*servers, "topics", "features")),
+    ]
+
+
+def logs_folder(settings: Settings) -> Path:
+    """Folder of all logs of the stack."""
+    return settings.data_dir.resolve() / "logs"
+
+
+def _port(url: str, part: type[Part]) -> int:
+    address = urlsplit(url)
+    if address.hostname not in (HOST, "localhost") or not address.port:
+        raise StackError(
+            f"{part.setting} names {address.hostname}:{address.port}; "
+            f"the local stack starts its parts on {HOST} and a fixed port only"
+        )
+    return address.port

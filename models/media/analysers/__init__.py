@@ -1,0 +1,1 @@
+"""Analysers of the decode pass: each sees every frame it asks for, once, at the size it asks for."""

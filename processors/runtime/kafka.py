@@ -1,0 +1,48 @@
+"""Settings of the confluent-kafka clients, in one place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from processors.runtime.settings import Kafka
+
+DELIVERY_TIMEOUT_S = 8.0
+"""A message not acknowledged within this is dropped and reported. It is shorter than the consumer's session
+timeout, so that a process that was stopped for long does not, when it wakes, write what another one has
+taken over meanwhile."""
+
+
+def client_config(kafka: Kafka) -> dict[str, Any]:
+    """What producer, consumer and admin client share."""
+    return {
+        "bootstrap.servers": kafka.bootstrap,
+        "client.id": "overture",
+        "reconnect.backoff.max.ms": 2000,
+        "log_level": 2,
+    }
+
+
+def producer_config(kafka: Kafka) -> dict[str, Any]:
+    """Idempotent, all replicas, and the partitioner that Java and aiokafka clients use too."""
+    return client_config(kafka) | {
+        "acks": "all",
+        "enable.idempotence": True,
+        "partitioner": "murmur2_random",
+        "linger.ms": 2,
+        "compression.type": "lz4",
+        "delivery.timeout.ms": int(DELIVERY_TIMEOUT_S * 1000),
+    }
+
+
+def reader_config(kafka: Kafka, group: str) -> dict[str, Any]:
+    """A consumer that assigns partitions itself and commits nothing."""
+    return client_config(kafka) | {
+        "group.id": group,
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "auto.offset.reset": "earliest",
+        "fetch.wait.max.ms": 50,
+        "fetch.queue.backoff.ms": 5,
+        "queued.min.messages": 100_000,
+        "isolation.level": "read_committed",
+    }

@@ -1,0 +1,103 @@
+"""Headers of events that did not make it: retries and dead letters.
+
+Key and value bytes are passed on unchanged; the story is told in headers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from typing import Any
+
+from processors.runtime.transport import NOT_BEFORE_HEADER
+from schemas.errors import AppError
+
+TEXT_LIMIT = 512
+CARRIED = ("traceparent",)
+
+
+@dataclass(frozen=True)
+class Letter:
+    """An undecoded event, where it came from and how often it was tried.
+
+    Attributes:
+        key: Key bytes.
+        value: Value bytes.
+        topic: Origin topic, however many retry topics it went through.
+        partition: Origin partition.
+        offset: Origin offset.
+        attempt: Tries that failed so far.
+        first_seen_ms: When the first try began, milliseconds since the epoch.
+        carried: Headers of the origin that are passed on.
+    """
+
+    key: bytes | None
+    value: bytes | None
+    topic: str
+    partition: int
+    offset: int
+    attempt: int
+    first_seen_ms: int
+    carried: tuple[tuple[str, bytes], ...] = ()
+
+    @classmethod
+    def of(cls, message: Any, now_ms: int) -> Letter:
+        """The letter of a Kafka record (Faust message or aiokafka record)."""
+        headers = dict(_pairs(message.headers))
+        return cls(
+            key=message.key,
+            value=message.value,
+            topic=_text(headers, "x-origin-topic", message.topic),
+            partition=_int(headers, "x-origin-partition", message.partition),
+            offset=_int(headers, "x-origin-offset", message.offset),
+            attempt=_int(headers, "x-attempt", 0),
+            first_seen_ms=_int(headers, "x-first-seen-ms", now_ms),
+            carried=tuple((n, headers[n]) for n in CARRIED if n in headers),
+        )
+
+    @property
+    def place(self) -> str:
+        """``topic/partition/offset`` of the origin; names the event in logs and attempt counts."""
+        return f"{self.topic}/{self.partition}/{self.offset}"
+
+    @property
+    def key_text(self) -> str:
+        return (self.key or b"").decode(errors="replace")
+
+    def failed(self) -> Letter:
+        """The same after one more failed try."""
+        return replace(self, attempt=self.attempt + 1)
+
+    def headers(self, capability: str, error: AppError, not_before_ms: int | None = None) -> list[tuple[str, bytes]]:
+        """Headers for the retry or dead-letter topic."""
+        text = str(error)[:TEXT_LIMIT]
+        story = {
+            "x-origin-topic": self.topic,
+            "x-origin-partition": str(self.partition),
+            "x-origin-offset": str(self.offset),
+            "x-attempt": str(self.attempt),
+            "x-first-seen-ms": str(self.first_seen_ms),
+            "x-error-code": error.code,
+            "x-error-class": type(error).__name__,
+            "x-error-text": text,
+            "x-capability": capability,
+            "x-worker-version": version("overture"),
+        }
+        if not_before_ms is not None:
+            story[NOT_BEFORE_HEADER] = str(not_before_ms)
+        return [(name, value.encode()) for name, value in story.items()] + list(self.carried)
+
+
+def _pairs(headers: Any) -> Iterable[tuple[str, bytes]]:
+    return headers.items() if isinstance(headers, dict) else (headers or ())
+
+
+def _text(headers: dict[str, bytes], name: str, default: str) -> str:
+    return headers[name].decode(errors="replace") if name in headers else default
+
+
+def _int(headers: dict[str, bytes], name: str, default: int) -> int:
+    """A header that is no number was not written by us: the record's own place counts."""
+    raw = headers.get(name, b"")
+    return int(raw) if raw.isdigit() else default

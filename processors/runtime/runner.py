@@ -1,0 +1,309 @@
+"""What happens to one event: decode, work, publish, or be retried or given up. No Faust here.
+
+Nothing escapes ``handle`` but cancellation, and it returns only when the event's effects are durable: its
+results, its retry or its dead letter are acknowledged by the broker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any, Protocol, TypeVar
+
+import stamina
+import structlog
+
+from features.ports import AttemptLog
+from processors.runtime import metrics
+from processors.runtime.letters import Letter
+from processors.runtime.processor import Capability, Emit, Received
+from processors.runtime.state import CompactedState
+from schemas.codec import Codec, UnknownSchemaError
+from schemas.common import Reason
+from schemas.errors import AppError, BadEventError, BadMediaError, BugError, UnavailableError
+from schemas.ids import stable_id
+from schemas.media import MediaRejected
+from schemas.pipeline import DeadLettered
+from schemas.record import Record
+from schemas.topics import BY_NAME, DEAD_LETTERED, MEDIA_REJECTED
+
+BUG_TRIES = 2
+INSIST_MAX_WAIT_S = 10.0
+T = TypeVar("T")
+log = structlog.get_logger(__name__)
+
+
+class Sender(Protocol):
+    """The part of the publisher that takes bytes."""
+
+    async def send(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Sequence[tuple[str, bytes]] = (),
+        partition: int | None = None,
+    ) -> tuple[int, int]: ...
+
+
+class Runner:
+    """Works on the events of one capability."""
+
+    def __init__(
+        self,
+        capability: Capability,
+        *,
+        sender: Sender,
+        codec: Codec,
+        fetch_schema: Callable[[int], str],
+        attempts: AttemptLog,
+        needs: dict[str, Any],
+        state: CompactedState[Any] | None = None,
+        max_deliveries: int = 2,
+    ) -> None:
+        """
+        Args:
+            capability: Declaration and handler.
+            sender: Publishes bytes and waits for the ack.
+            codec: Record <-> bytes; learns new writer schemas through ``fetch_schema``.
+            fetch_schema: Text of a schema by registry id (blocking).
+            attempts: Counts starts, so that an event that kills the process is given up.
+            needs: The handler's keyword arguments by name.
+            state: Loader of the state topic, for stateful capabilities.
+            max_deliveries: Starts without an end after which an event is given up.
+        """
+        self.capability = capability
+        self._sender = sender
+        self._codec = codec
+        self._fetch_schema = fetch_schema
+        self._attempts = attempts
+        self._state = state
+        self._max_deliveries = max_deliveries
+        accepted = inspect.signature(capability.handler).parameters
+        self._needs = {name: value for name, value in needs.items() if name in accepted}
+        self._wants_place = "received" in accepted
+
+    def forget_state(self) -> None:
+        """Load the state anew before the next event: another worker may have written it."""
+        if self._state is not None:
+            self._state.forget()
+
+    async def handle(self, message: Any) -> None:
+        """Work on one Kafka record to its end."""
+        letter = Letter.of(message, _now_ms())
+        with structlog.contextvars.bound_contextvars(
+            capability=self.capability.name, event=letter.place, key=letter.key_text
+        ):
+            started = time.perf_counter()
+            starts = await self._insist(lambda: self._attempts.begin(self.capability.group, letter.place))
+            record: Record | None = None
+            try:
+                self._refuse_crash_loop(starts)
+                record = await self._decode(letter)
+                await self._apply(Received(record, letter.topic, letter.partition, letter.offset), letter)
+                outcome = "done"
+            # the one place that takes everything: whatever a capability raises, the event is not lost
+            except Exception as error:  # noqa: BLE001
+                outcome = await self._failed(letter, record, error)
+            await self._insist(lambda: self._attempts.finish(self.capability.group, letter.place))
+            self._observe(letter.topic, outcome, started)
+
+    async def handle_batch(self, records: Sequence[Any]) -> None:
+        """Work on all records of one partition and poll to their end, in one call of the handler."""
+        first = Letter.of(records[0], _now_ms())
+        with structlog.contextvars.bound_contextvars(
+            capability=self.capability.name, event=first.place, records=len(records)
+        ):
+            started = time.perf_counter()
+            starts = await self._insist(lambda: self._attempts.begin(self.capability.group, first.place))
+            if starts > self._max_deliveries and len(records) > 1:
+                log.error("batch never ended, going through it one by one", starts=starts)
+                await self._insist(lambda: self._attempts.finish(self.capability.group, first.place))
+                await self._one_by_one(records)
+                return
+            good: list[tuple[Letter, Received[Any]]] = []
+            for raw in records:
+                letter = Letter.of(raw, _now_ms())
+                try:
+                    self._refuse_crash_loop(starts)
+                    record = await self._insist_decode(letter)
+                    good.append((letter, Received(record, letter.topic, letter.partition, letter.offset)))
+                except BadEventError as error:
+                    await self._give_up(letter.failed(), error)
+                    self._observe(letter.topic, "dead-lettered", started)
+            if good:
+                await self._batch_work(good, started)
+            await self._insist(lambda: self._attempts.finish(self.capability.group, first.place))
+
+    async def _one_by_one(self, records: Sequence[Any]) -> None:
+        for record in records:
+            await self.handle_batch([record])
+
+    async def _batch_work(self, good: list[tuple[Letter, Received[Any]]], started: float) -> None:
+        """A store that is away blocks the partition: order and the offset watermark allow nothing else."""
+        letter = good[0][0]
+        try:
+            await self._insist(lambda: self._apply([r for _, r in good], letter))
+        # as in ``handle``: a single record that fails is given up, several are tried one by one
+        except Exception as error:  # noqa: BLE001
+            if len(good) > 1:
+                log.warning("batch failed, trying its events one by one", error=str(error))
+                for one in good:
+                    await self._batch_work([one], started)
+                return
+            await self._give_up(letter.failed(), _as_app_error(error))
+            self._observe(letter.topic, "dead-lettered", started)
+            return
+        for done, _ in good:
+            self._observe(done.topic, "done", started)
+
+    def _refuse_crash_loop(self, starts: int) -> None:
+        if starts > self._max_deliveries:
+            raise BadEventError(
+                f"work was started {starts - 1} times and never ended: the process died of it", code="crash-loop"
+            )
+
+    async def _decode(self, letter: Letter) -> Record:
+        expected = BY_NAME[letter.topic].record if letter.topic in BY_NAME else None
+        if expected is None:
+            raise BadEventError(f"no topic {letter.topic!r} in the catalogue", code="topic-unknown")
+        try:
+            return self._codec.decode(letter.value, expected)
+        except UnknownSchemaError as unknown:
+            self._codec.learn(unknown.schema_id, self._fetch_schema(unknown.schema_id))
+            return self._codec.decode(letter.value, expected)
+
+    async def _insist_decode(self, letter: Letter) -> Record:
+        return await self._insist(lambda: self._decode(letter))
+
+    async def _apply(self, event: Any, letter: Letter) -> None:
+        needs = dict(self._needs)
+        partition_state = None
+        if self._state is not None:
+            partition_state = await self._state.partition(letter.partition)
+            needs["state"] = partition_state
+        if self._wants_place:
+            needs["received"] = event
+        argument = event if self.capability.batch else event.record
+        emits = list(await self.capability.handler(argument, **needs))
+        sent = await self._publish(emits, letter)
+        if partition_state is not None:
+            for emit, value in sent:
+                if emit.topic == self.capability.state:
+                    partition_state.put(emit.key, value)
+
+    async def _publish(self, emits: Iterable[Emit], letter: Letter) -> list[tuple[Emit, bytes | None]]:
+        """Encode all before sending any, so that a record that does not fit leaves nothing behind."""
+        encoded = [(e, None if e.record is None else self._codec.encode(e.record)) for e in emits]
+        for emit, _ in encoded:
+            if emit.topic not in self.capability.produces:
+                raise BugError(f"{self.capability.name} does not declare that it produces {emit.topic.name}")
+        futures = [
+            self._sender.send(
+                emit.topic.name,
+                emit.key.encode(),
+                value,
+                [*emit.headers.items(), *letter.carried],
+                letter.partition if emit.topic == self.capability.state else emit.partition,
+            )
+            for emit, value in encoded
+        ]
+        await _gather(futures)
+        return encoded
+
+    async def _failed(self, letter: Letter, record: Record | None, error: Exception) -> str:
+        """Reject, retry or give up; what became of the event."""
+        app_error = _as_app_error(error)
+        metrics.ERRORS.labels(self.capability.name, app_error.code).inc()
+        letter = letter.failed()
+        if isinstance(app_error, BadMediaError) and (rejected := self._rejection(record, app_error)):
+            log.info("rejected", code=app_error.code, reason=str(app_error))
+            await self._insist(lambda: self._send_record(rejected.media_id, rejected))
+            return "rejected"
+        delays = self.capability.retry_topics
+        tries = len(delays) if isinstance(app_error, UnavailableError) else BUG_TRIES - 1
+        may_retry = app_error.retryable or isinstance(app_error, BugError)
+        if may_retry and letter.attempt <= min(tries, len(delays)):
+            topic, delay = delays[letter.attempt - 1]
+            log.warning("will be tried again", code=app_error.code, error=str(app_error), attempt=letter.attempt)
+            due_ms = _now_ms() + int(delay.total_seconds() * 1000)
+            headers = letter.headers(self.capability.name, app_error, due_ms)
+            await self._insist(lambda: self._sender.send(topic, letter.key, letter.value, headers, letter.partition))
+            return "retried"
+        await self._give_up(letter, app_error)
+        return "dead-lettered"
+
+    def _rejection(self, record: Record | None, error: BadMediaError) -> MediaRejected | None:
+        media_id = getattr(record, "media_id", None)
+        if media_id is None:
+            return None
+        source = str(getattr(record, "source_event_id", "") or getattr(record, "event_id", ""))
+        return MediaRejected(
+            event_id=stable_id("rejected", source, self.capability.name, error.code),
+            source_event_id=source,
+            occurred_at=getattr(record, "occurred_at", datetime.now(UTC)),
+            produced_at=datetime.now(UTC),
+            media_id=media_id,
+            stage=self.capability.name,
+            reasons=(Reason(code=error.code, text=str(error)),),
+        )
+
+    async def _give_up(self, letter: Letter, error: AppError) -> None:
+        log.error("given up", code=error.code, error=str(error), attempts=letter.attempt, exc_info=error.__cause__)
+        topic = self.capability.dead_letter_topic
+        headers = letter.headers(self.capability.name, error)
+        await self._insist(lambda: self._sender.send(topic, letter.key, letter.value, headers))
+        notice = DeadLettered(
+            event_id=stable_id("dead-letter", self.capability.name, letter.place),
+            occurred_at=datetime.now(UTC),
+            capability=self.capability.name,
+            key=letter.key_text,
+            origin_topic=letter.topic,
+            origin_partition=letter.partition,
+            origin_offset=letter.offset,
+            dead_letter_topic=topic,
+            attempts=letter.attempt,
+            code=error.code,
+            text=str(error)[:512],
+        )
+        await self._insist(lambda: self._send_record(letter.key_text, notice))
+
+    async def _send_record(self, key: str, record: MediaRejected | DeadLettered) -> None:
+        topic = MEDIA_REJECTED if isinstance(record, MediaRejected) else DEAD_LETTERED
+        await self._sender.send(topic.name, key.encode(), self._codec.encode(record))
+
+    async def _insist(self, step: Callable[[], Awaitable[T]]) -> T:
+        """Repeat a step that nothing can do without until what it needs is back; only a stop ends the wait."""
+        async for attempt in stamina.retry_context(
+            on=UnavailableError, attempts=None, timeout=None, wait_initial=0.2, wait_max=INSIST_MAX_WAIT_S
+        ):
+            with attempt:
+                return await step()
+        raise AssertionError("stamina retries without end")
+
+    def _observe(self, topic: str, outcome: str, started: float) -> None:
+        metrics.EVENTS.labels(self.capability.name, topic, outcome).inc()
+        metrics.WORK_SECONDS.labels(self.capability.name).observe(time.perf_counter() - started)
+
+
+def _as_app_error(error: Exception) -> AppError:
+    """What nobody foresaw becomes a bug that keeps its traceback as cause."""
+    if isinstance(error, AppError):
+        return error
+    bug = BugError(f"{type(error).__name__}: {error}")
+    bug.__cause__ = error
+    return bug
+
+
+async def _gather(sends: Iterable[Awaitable[Any]]) -> None:
+    """Wait for all, then raise the first failure: none may go on unseen."""
+    for result in await asyncio.gather(*sends, return_exceptions=True):
+        if isinstance(result, BaseException):
+            raise result
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)

@@ -1,0 +1,152 @@
+"""Capabilities as Faust apps: one app, one consumer group each.
+
+Faust consumes, balances and commits; ``runner.py`` decides what happens to an event. Topics are raw bytes for Faust:
+a record that Faust cannot decode would be lost, one that we cannot decode becomes a dead letter.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import structlog
+
+from processors.runtime.processor import Capability
+from processors.runtime.runner import Runner
+from processors.runtime.settings import Settings
+from processors.runtime.transport import BatchMessage, GuardedApp, GuardedConsumer
+
+BUFFERED_EVENTS = 16
+BUFFERED_BATCHES = 2
+POLL_EVENTS = 32
+POLL_BATCH = 5000
+log = structlog.get_logger(__name__)
+
+
+class Worker:
+    """One capability's Faust app and its runner."""
+
+    def __init__(self, runner: Runner, settings: Settings) -> None:
+        self.runner = runner
+        self.capability = runner.capability
+        self.app = _new_app(self.capability, settings)
+        self._in_hand: set[asyncio.Future[Any]] = set()
+        self._closing = False
+        self._generation = -1
+        self._declare_agent()
+        self.app.on_partitions_assigned.connect(self._on_assigned)
+
+    async def start(self) -> None:
+        """Join the consumer group."""
+        self.app.finalize()
+        await self.app.start()
+
+    async def stop(self, grace_s: float) -> None:
+        """Take no new event, finish those in hand or give them up after ``grace_s``, commit, leave the group.
+
+        An event given up is not committed: another worker gets it.
+        """
+        self._closing = True
+        if self._in_hand:
+            _, late = await asyncio.wait(self._in_hand, timeout=grace_s)
+            for task in late:
+                task.cancel()
+            if late:
+                log.warning("gave up events in hand", capability=self.capability.name, events=len(late))
+        await self.app.consumer.commit()
+        await self.app.stop()
+
+    def _declare_agent(self) -> None:
+        names = [t.name for t in self.capability.consumes] + [name for name, _ in self.capability.retry_topics]
+        channel = self.app.topic(
+            *names,
+            key_type=bytes,
+            value_type=bytes,
+            key_serializer="raw",
+            value_serializer="raw",
+            allow_empty=True,
+        )
+
+        async def work(stream: Any) -> None:
+            async for event in stream.events():
+                await self._one(event.message)
+
+        self.app.agent(channel, name=self.capability.group, concurrency=self.capability.concurrency)(work)
+
+    async def _on_assigned(self, *_args: Any, **_kwargs: Any) -> None:
+        """State may have been written by another worker unless we were a member of every generation."""
+        generation = self.app.consumer_generation_id
+        if generation != self._generation + 1:
+            self.runner.forget_state()
+        self._generation = generation
+
+    async def _one(self, message: Any) -> None:
+        """Work on one message as a task of its own, so that a stop can wait for it or give it up."""
+        if self._closing:
+            await asyncio.Event().wait()
+        step = self.runner.handle_batch(message.records) if isinstance(message, BatchMessage) else None
+        task = asyncio.ensure_future(step or self.runner.handle(message))
+        self._in_hand.add(task)
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if not task.cancelled():
+                raise
+        else:
+            cast(GuardedConsumer, self.app.consumer).done(message)
+        finally:
+            self._in_hand.discard(task)
+
+
+def _new_app(capability: Capability, settings: Settings) -> GuardedApp:
+    kafka = settings.kafka
+    folder = settings.data_dir / "faust"
+    folder.mkdir(parents=True, exist_ok=True)
+    batched = [t.name for t in capability.consumes] if capability.batch else []
+    return GuardedApp(
+        capability.group,
+        batched_topics=batched,
+        retry_topics=[name for name, _ in capability.retry_topics],
+        broker=";".join(f"kafka://{address}" for address in kafka.bootstrap.split(",")),
+        datadir=str(Path(folder) / capability.group),
+        store="memory://",
+        web_enabled=False,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        broker_session_timeout=kafka.session_timeout_s,
+        broker_heartbeat_interval=kafka.heartbeat_s,
+        broker_commit_interval=kafka.commit_interval_s,
+        broker_request_timeout=90.0,
+        broker_max_poll_records=POLL_BATCH if capability.batch else POLL_EVENTS,
+        stream_buffer_maxsize=BUFFERED_BATCHES if capability.batch else BUFFERED_EVENTS,
+        stream_wait_empty=False,
+        consumer_auto_offset_reset="earliest",
+    )
+
+
+async def run(runners: Sequence[Runner], settings: Settings) -> None:
+    """Run capabilities in this process until SIGTERM or SIGINT, or until one of them dies.
+
+    Raises:
+        RuntimeError: an app stopped by itself; the supervisor starts the process anew.
+    """
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    workers = [Worker(runner, settings) for runner in runners]
+    await asyncio.gather(*[worker.start() for worker in workers])
+    log.info("working", capabilities=[w.capability.name for w in workers])
+    died = [asyncio.ensure_future(worker.app.wait_until_stopped()) for worker in workers]
+    stop_asked = asyncio.ensure_future(stopping.wait())
+    await asyncio.wait([stop_asked, *died], return_when=asyncio.FIRST_COMPLETED)
+    dead = [w.capability.name for w, d in zip(workers, died, strict=True) if d.done()]
+    log.info("stopping", asked=stopping.is_set(), dead=dead)
+    await asyncio.gather(*[worker.stop(settings.worker.stop_grace_s) for worker in workers])
+    for task in [*died, stop_asked]:
+        task.cancel()
+    if dead:
+        raise RuntimeError(f"stopped by themselves: {', '.join(dead)}")

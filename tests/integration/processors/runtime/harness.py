@@ -1,0 +1,186 @@
+"""Feeds a worker process through a real broker and counts what comes out."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from confluent_kafka import Consumer, Message, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from processors.runtime import topics_admin
+from processors.runtime.kafka import client_config, producer_config, reader_config
+from processors.runtime.processor import Capability
+from processors.runtime.registry import SchemaRegistry
+from processors.runtime.settings import Settings
+from schemas import topics
+from schemas.codec import Codec
+from schemas.media import MediaRejected, MediaWithdrawn
+
+HERE = Path(__file__).parent
+WAIT_S = 60.0
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """What a child process needs to have the same settings."""
+    return os.environ | {
+        "OVERTURE_DATA_DIR": str(settings.data_dir),
+        "OVERTURE_KAFKA__BOOTSTRAP": settings.kafka.bootstrap,
+        "OVERTURE_KAFKA__SESSION_TIMEOUT_S": str(settings.kafka.session_timeout_s),
+        "OVERTURE_KAFKA__HEARTBEAT_S": str(settings.kafka.heartbeat_s),
+        "OVERTURE_KAFKA__COMMIT_INTERVAL_S": str(settings.kafka.commit_interval_s),
+        "OVERTURE_REGISTRY__URL": settings.registry.url,
+        "OVERTURE_REDIS__URL": settings.redis.url.get_secret_value(),
+    }
+
+
+@dataclass
+class Harness:
+    """One capability of ``tally.py`` under a group of its own.
+
+    Attributes:
+        settings: Where the real parts are.
+        name: Capability of ``tally.py``.
+        group: Its name in this test.
+        log: Folder of the workers' logs.
+    """
+
+    settings: Settings
+    capability: Capability
+    name: str
+    log: Path
+    workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.registry = SchemaRegistry(self.settings.registry.url)
+        self.codec: Codec = self.registry.codec(topics.ALL)
+        self.producer = Producer(producer_config(self.settings.kafka))
+        self.admin = AdminClient(client_config(self.settings.kafka))
+        topics_admin.apply(self.settings.kafka, self.registry, [self.capability])
+        self.empty(topics.MEDIA_WITHDRAWN.name)
+        self.empty(topics.MEDIA_REJECTED.name)
+        self.empty(topics.MEDIA_STATUS.name)
+
+    def empty(self, topic: str) -> None:
+        """Drop the records that other tests left."""
+        ends = {p: self._watermarks(topic, p)[1] for p in range(self.partitions(topic))}
+        places = [TopicPartition(topic, p, end) for p, end in ends.items() if end]
+        for future in self.admin.delete_records(places).values() if places else ():
+            future.result()
+
+    def partitions(self, topic: str) -> int:
+        return len(self.admin.list_topics(topic, timeout=10).topics[topic].partitions)
+
+    def start_worker(self) -> subprocess.Popen[bytes]:
+        with (self.log / f"worker-{len(self.workers)}.log").open("wb") as log:
+            worker = subprocess.Popen(
+                [sys.executable, str(HERE / "tally.py"), self.name, self.capability.name],
+                env=environment(self.settings),
+                stdout=log,
+                stderr=log,
+                cwd=HERE.parents[3],
+            )
+        self.workers.append(worker)
+        return worker
+
+    def stop_workers(self, number: signal.Signals = signal.SIGTERM) -> list[int]:
+        for worker in self.workers:
+            if worker.poll() is None:
+                worker.send_signal(number)
+        codes = [worker.wait(60) for worker in self.workers]
+        self.workers.clear()
+        return codes
+
+    def send(self, orders: Iterable[str], keys: int = 50) -> list[str]:
+        """Publish one event for each order; their event ids. Event i has media id ``m<i mod keys>``."""
+        ids = []
+        for index, order in enumerate(orders):
+            event = MediaWithdrawn(
+                event_id=str(uuid.uuid4()),
+                occurred_at=datetime.now(UTC),
+                media_id=f"m{index % keys}",
+                requested_by=order,
+            )
+            ids.append(event.event_id)
+            self.send_bytes(event.media_id.encode(), self.codec.encode(event))
+        assert self.producer.flush(20) == 0
+        return ids
+
+    def send_bytes(self, key: bytes, value: bytes) -> None:
+        self.producer.produce(topics.MEDIA_WITHDRAWN.name, key=key, value=value)
+        self.producer.poll(0)
+
+    def answers(self) -> list[str]:
+        """Event ids answered so far, repeats included."""
+        return [self.codec.decode(m.value(), MediaRejected).event_id for m in self.read(topics.MEDIA_REJECTED.name)]
+
+    def dead_letters(self) -> list[Message]:
+        return self.read(self.capability.dead_letter_topic)
+
+    def dead_ids(self) -> list[str]:
+        return [self.codec.decode(m.value(), MediaWithdrawn).event_id for m in self.dead_letters()]
+
+    def read(self, topic: str) -> list[Message]:
+        """All records of a topic, in order of partition and offset."""
+        reader = Consumer(reader_config(self.settings.kafka, f"test-{uuid.uuid4()}"))
+        found: list[Message] = []
+        try:
+            for partition in range(self.partitions(topic)):
+                low, high = self._watermarks(topic, partition)
+                if low == high:
+                    continue
+                place = TopicPartition(topic, partition, low)
+                reader.assign([place])
+                while reader.position([place])[0].offset < high:
+                    found += [m for m in reader.consume(1000, timeout=0.5) if m.error() is None]
+        finally:
+            reader.close()
+        return found
+
+    def wait_for(self, condition: Callable[[], bool], what: str, limit_s: float = WAIT_S) -> None:
+        deadline = time.monotonic() + limit_s
+        while not condition():
+            assert time.monotonic() < deadline, f"{what} did not happen; {self.log_tails()}"
+            broken = [w.returncode for w in self.workers if w.poll() not in (None, 0, -signal.SIGKILL)]
+            assert not broken, f"workers ended with {broken}; {self.log_tails()}"
+            time.sleep(0.25)
+
+    def wait_answered(self, ids: Iterable[str], limit_s: float = WAIT_S) -> None:
+        wanted = set(ids)
+        self.wait_for(lambda: wanted <= set(self.answers()), f"{len(wanted)} answers", limit_s)
+
+    def log_tails(self) -> str:
+        return "\n".join(p.read_text()[-2500:] for p in sorted(self.log.glob("*.log")))
+
+    def committed(self) -> dict[int, int]:
+        """Committed offset by partition of the topic consumed."""
+        reader = Consumer(reader_config(self.settings.kafka, self.capability.group))
+        try:
+            places = [
+                TopicPartition(topics.MEDIA_WITHDRAWN.name, p)
+                for p in range(self.partitions(topics.MEDIA_WITHDRAWN.name))
+            ]
+            return {p.partition: p.offset for p in reader.committed(places, timeout=10)}
+        finally:
+            reader.close()
+
+    def _watermarks(self, topic: str, partition: int) -> tuple[int, int]:
+        reader = Consumer(reader_config(self.settings.kafka, "watermarks"))
+        try:
+            low, high = reader.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
+            return low, high
+        finally:
+            reader.close()
+
+
+def headers_of(message: Any) -> dict[str, str]:
+    return {name: value.decode() for name, value in message.headers() or ()}

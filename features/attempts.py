@@ -1,47 +1,57 @@
-"""Counts starts of work, so that an event that kills its process is given up.
-
-The count is written to Redis before the work and removed after it; what is left over was never finished.
-"""
+"""Starts of work without an end, counted in Redis before the work, so that a killed process is counted too."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+import uuid
+from typing import Any
 
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from features.redis_client import RedisClient, RedisConfig, connect, redis_errors
 
-from schemas.errors import UnavailableError
-
-KEPT = timedelta(days=1)
+KEEP_S = 24 * 60 * 60
+"""Seconds after the last start in which an unfinished event is remembered."""
 
 
 class RedisAttemptLog:
-    """``AttemptLog`` on Redis; one key for each event in work, gone after a day."""
+    """`AttemptLog` in Redis: a set of start tokens for each capability and event.
 
-    def __init__(self, redis: Redis) -> None:
-        self._redis = redis
+    A set and not a counter: the client sends a command again when the connection breaks after the server has run it,
+    and one start counted twice is one delivery less before the dead letter.
+    """
+
+    def __init__(self, client: RedisClient, *, address: str = "") -> None:
+        """Count through ``client``, which stays the caller's; ``address`` names it in messages."""
+        self._client = client
+        self._address = address
 
     @classmethod
     def from_url(cls, url: str) -> RedisAttemptLog:
-        """On the server of a ``redis://`` URL."""
-        return cls(Redis.from_url(url, socket_timeout=5, socket_connect_timeout=2))
+        """On the server of a ``redis://`` URL, with a client of its own."""
+        config = RedisConfig(url)
+        return cls(connect(config), address=config.address)
 
     async def begin(self, capability: str, event: str) -> int:
+        """Count one start; returns the starts so far, this one included.
+
+        Raises:
+            UnavailableError: Redis does not answer; the start may have been counted.
+        """
         key = _key(capability, event)
-        try:
-            async with self._redis.pipeline(transaction=True) as pipeline:
-                pipeline.incr(key)
-                pipeline.expire(key, KEPT)
-                starts, _ = await pipeline.execute()
-        except RedisError as error:
-            raise UnavailableError(f"Redis does not count attempts: {error}", code="redis-unavailable") from error
-        return int(starts)
+        with redis_errors(self._address):
+            pipe: Any = self._client.pipeline(transaction=True)
+            pipe.sadd(key, uuid.uuid4().bytes)
+            pipe.expire(key, KEEP_S)
+            pipe.scard(key)
+            answers = await pipe.execute()
+        return int(answers[-1])
 
     async def finish(self, capability: str, event: str) -> None:
-        try:
-            await self._redis.delete(_key(capability, event))
-        except RedisError as error:
-            raise UnavailableError(f"Redis does not count attempts: {error}", code="redis-unavailable") from error
+        """Forget the starts.
+
+        Raises:
+            UnavailableError: Redis does not answer.
+        """
+        with redis_errors(self._address):
+            await self._client.delete(_key(capability, event))
 
 
 def _key(capability: str, event: str) -> str:

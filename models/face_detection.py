@@ -30,7 +30,7 @@ MIN_SCORE = 0.6
 MIN_SCORE_IN_TILE = 0.7
 SAME_FACE_IOU = 0.3
 MAX_FACES = 64
-TILE_LEVELS = ((560, 2), (1200, 3))
+TILE_LEVELS = ((560, 2), (1200, 3), (2000, 5))
 """(longest side in pixels from which a level is used, tiles along the longest side)."""
 TILE_OVERLAP = 0.25
 
@@ -70,9 +70,7 @@ class FaceDetector:
         WeightsError, ProviderError: The weights or the provider are unusable.
     """
 
-    def __init__(
-        self, providers: Sequence[str] = CPU, threads: int = 1, folder: Path | None = None
-    ) -> None:
+    def __init__(self, providers: Sequence[str] = CPU, threads: int = 1, folder: Path | None = None) -> None:
         self._session: Session = load_session(load(WEIGHTS, folder), providers, threads)
         self._anchors = _anchors()
 
@@ -169,9 +167,7 @@ def _spans(length: int, side: int) -> list[tuple[int, int]]:
     return [(int(start), int(start) + side) for start in starts]
 
 
-def _whole(
-    rows: NDArray[np.float32], tile: tuple[int, int, int, int], size: tuple[int, ...]
-) -> NDArray[np.float32]:
+def _whole(rows: NDArray[np.float32], tile: tuple[int, int, int, int], size: tuple[int, ...]) -> NDArray[np.float32]:
     """Rows whose box is not cut by an inner edge of the tile."""
     left, top, right, bottom = tile
     inside = np.ones(len(rows), dtype=np.bool_)

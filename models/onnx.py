@@ -50,9 +50,7 @@ class Session:
         return dict(zip(self._outputs, values, strict=True))
 
 
-def load_session(
-    weights: Weights, providers: Sequence[str] = CPU, threads: int = 1
-) -> Session:
+def load_session(weights: Weights, providers: Sequence[str] = CPU, threads: int = 1) -> Session:
     """Loads a network.
 
     Waiting threads sleep instead of spinning: several sessions and the worker share few cores.
@@ -76,9 +74,7 @@ def load_session(
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
     options.log_severity_level = 3
-    session = ort.InferenceSession(
-        str(weights.path), sess_options=options, providers=list(providers)
-    )
+    session = ort.InferenceSession(str(weights.path), sess_options=options, providers=list(providers))
     session.disable_fallback()
     loaded = Session(weights, session)
     # a provider whose libraries are missing is dropped by ONNX Runtime with a log line only

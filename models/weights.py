@@ -90,11 +90,11 @@ class Recorded:
     """What the weight answers to an input that anybody can make again.
 
     Attributes:
-        shape: Shape of the input ramp (see ``models.build.ramp``); empty for a text model.
+        shape: Shape of the input ramp (see ``models.recorded.ramp``); empty for a text model.
         low: Least value of the ramp.
         high: Greatest value of the ramp.
         texts: Input of a text model.
-        outputs: For each output the mean, the Euclidean norm and the first eight values.
+        outputs: For each output the mean, the root mean square and the first eight values.
         tolerance: Greatest difference allowed, as a share of the output's root mean square.
     """
 
@@ -262,9 +262,7 @@ def verify_file(card: Card, path: Path) -> None:
         if size == card.size_bytes:
             actual = sha256_of(path)
     except OSError as error:
-        raise WeightsError(
-            f"{card.label} is not at {path}: run `python -m models.build`"
-        ) from error
+        raise WeightsError(f"{card.label} is not at {path}: run `python -m models.build`") from error
     if size != card.size_bytes:
         raise WeightsError(f"{path}: {size} bytes, {card.label} has {card.size_bytes}")
     if actual != card.sha256:

@@ -41,6 +41,21 @@ class SongPlayed(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AppliedEvent(Record):
+    """An event that was counted.
+
+    Attributes:
+        event_id: Its id.
+        offset: Its offset in the plays topic.
+    """
+
+    CONTRACT: ClassVar[str] = "overture.play.AppliedEvent"
+
+    event_id: str
+    offset: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class RecentPlay(Record):
     """One of a user's last plays.
 
@@ -96,7 +111,8 @@ class PlayAggregate(Record):
         decayed_plays: Plays weighted by 2^(-age/half-life) as of last_played_at.
         last_played_at: Newest play counted, UTC.
         applied_offset: Offset of the last play applied: what is not above it was seen already.
-        recent_event_ids: Event ids applied last, newest last: a client's repeat is not counted twice.
+        feature_at: Event time of the features pushed last, UTC; grows with every change.
+        recent_events: Events applied last, newest last: a client's repeat is not counted twice; users only.
         recent_plays: Last plays, newest last; users only.
         partials: Counts by source partition; totals only.
     """
@@ -110,6 +126,7 @@ class PlayAggregate(Record):
     decayed_plays: float = 0.0
     last_played_at: datetime
     applied_offset: int = -1
-    recent_event_ids: tuple[str, ...] = ()
+    feature_at: datetime | None = None
+    recent_events: tuple[AppliedEvent, ...] = ()
     recent_plays: tuple[RecentPlay, ...] = ()
     partials: tuple[SongCounted, ...] = ()

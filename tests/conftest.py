@@ -11,6 +11,7 @@ import pytest
 import structlog
 
 from infra.local.parts import Broker, MilvusServer, RedisServer, Registry
+from processors.runtime import topics_admin
 from processors.runtime.registry import SchemaRegistry
 from processors.runtime.settings import Settings
 
@@ -43,10 +44,7 @@ def milvus_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MilvusSe
 def streams_settings(
     tmp_path_factory: pytest.TempPathFactory, broker: Broker, registry_server: Registry, redis_server: RedisServer
 ) -> Settings:
-    """Settings of broker, registry and Redis; the topics and schemas are applied."""
-    from processors.catalogue import CAPABILITIES
-    from processors.runtime import topics_admin
-
+    """Settings of broker, registry and Redis; the catalogue's topics and schemas are applied."""
     settings = Settings.model_validate(
         {
             "data_dir": tmp_path_factory.mktemp("data"),
@@ -56,7 +54,7 @@ def streams_settings(
         }
     )
     with closing(SchemaRegistry(settings.registry.url)) as registry:
-        topics_admin.apply(settings.kafka, registry, CAPABILITIES)
+        topics_admin.apply(settings.kafka, registry, ())
     return settings
 
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
-from confluent_kafka import ConsumerGroupState, KafkaException
-from confluent_kafka.admin import AdminClient
 
+from infra.local import groups
 from infra.local.errors import NotReadyError, ProgramMissingError, StackError
 from infra.local.parts import Broker, MilvusServer, Part, RedisServer, Registry
 from infra.local.ports import HOST, require_free
-from infra.local.service import Service
+from infra.local.service import REPOSITORY, Service
 from infra.local.supervise import Unit
 from processors.runtime.settings import Settings
 
@@ -25,7 +26,7 @@ WORKERS: Mapping[str, tuple[str, ...]] = {
 }
 """Processes of the local stack, and the capabilities each of them runs."""
 
-HEALTH_PATH = "/health"
+HEALTH_PATH = "/readyz"
 _PROBE_S = 2.0
 
 
@@ -53,21 +54,24 @@ class Worker(Command):
 
     def __init__(self, name: str, capabilities: tuple[str, ...], bootstrap: str, log: Path) -> None:
         super().__init__(name, ("run", *capabilities), log)
-        self._capabilities = capabilities
-        self._admin: dict[str, str | int | float | bool] = {"bootstrap.servers": bootstrap, "log_level": 0}
+        # as processors.runtime.processor.Capability.group has it
+        self._groups = [name.replace("_", "-") for name in capabilities]
+        self._bootstrap = bootstrap
+        self._next_probe = 0.0
 
     def probe(self) -> None:
-        # a capability's name is its consumer group
-        asked = AdminClient(self._admin, logger=None).describe_consumer_groups(
-            list(self._capabilities), request_timeout=_PROBE_S
-        )
-        for name, answer in asked.items():
-            try:
-                state = answer.result().state
-            except KafkaException as error:
-                raise NotReadyError(f"consumer group {name}: {error}") from error
-            if state is not ConsumerGroupState.STABLE:
-                raise NotReadyError(f"consumer group {name} is {state.name.lower()}")
+        if time.monotonic() < self._next_probe:
+            raise NotReadyError("asked a moment ago")
+        self._next_probe = time.monotonic() + 1.0
+        program = [sys.executable, "-m", groups.__name__, self._bootstrap, *self._groups]
+        try:
+            answer = subprocess.run(  # noqa: S603
+                program, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=10
+            )
+        except subprocess.TimeoutExpired as error:
+            raise NotReadyError("no answer about its consumer groups") from error
+        if answer.returncode:
+            raise NotReadyError(answer.stderr.strip())
 
 
 class HttpService(Command):

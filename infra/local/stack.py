@@ -164,7 +164,9 @@ def run(
             _down(settings)
         else:
             console.print("It was started by `make up`, so it stays; `make down` ends it.")
-    if code and not stop_requests:
+    if not stop_requests:
+        raise StackError(f"the supervisor ended:\n{log_tail(_stack_log(settings))}")
+    if code:
         raise typer.Exit(code)
 
 
@@ -199,7 +201,7 @@ def _up(settings: Settings, *, bound: bool, stopping: Callable[[], bool] = lambd
         _wait_ready(ledger, Follower(_stack_log(settings)), stopping)
         return False
     if count := ledger.end_survivors(GRACE_S):
-        console.print(f"Ended {count} processes that an earlier stack had left behind.")
+        console.print(f"Ended processes that an earlier stack had left behind: {count}.")
     for unit in units(settings):
         unit.service.require()
     process = _spawn(settings, bound)
@@ -271,19 +273,19 @@ def _down(settings: Settings) -> None:
         # three layers, each with its grace
         deadline = time.monotonic() + 3 * GRACE_S + 10
         with console.status("stopping"):
-            while ledger.held() and time.monotonic() < deadline:
+            # the lock is let go a moment before the process is gone
+            while start_ticks(leader.pid) == leader.started and time.monotonic() < deadline:
                 follower.show()
                 time.sleep(_TICK_S)
             follower.show()
     elif not ledger.survivors():
         console.print("Nothing to stop.")
     if count := ledger.end_survivors(GRACE_S):
-        console.print(f"Ended {count} processes that were left.")
+        console.print(f"Ended processes that were left: {count}.")
 
 
 def _demo() -> int:
-    program = Path(sys.executable).with_name("overture")
-    return subprocess.run([str(program), "demo"], cwd=REPOSITORY, check=False).returncode  # noqa: S603
+    return subprocess.run([sys.executable, "-m", "infra.demo"], cwd=REPOSITORY, check=False).returncode  # noqa: S603
 
 
 def _show_addresses(settings: Settings) -> None:

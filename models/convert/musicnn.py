@@ -36,9 +36,7 @@ def freeze(folder: Path, variant: str) -> tf.compat.v1.GraphDef:
     with tf.Graph().as_default(), v1.Session() as session:
         with tf.name_scope("model"):
             patches = v1.placeholder(tf.float32, [None, FRAMES, MELS], name="logmel")
-            logits, *_, penultimate = models.define_model(
-                patches, tf.constant(False), variant, TAGS
-            )
+            logits, *_, penultimate = models.define_model(patches, tf.constant(False), variant, TAGS)
         v1.train.Saver().restore(session, f"{folder}/musicnn/{variant}/")
         tf.identity(tf.nn.sigmoid(logits), name="tags")
         tf.identity(penultimate, name="embedding")

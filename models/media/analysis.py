@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import safetensors
@@ -22,7 +22,7 @@ import safetensors.numpy
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from models.media import wire
-from models.media.facts import ARRAYS, KINDS, Arrays, EmbeddedText, Facts, MediaKind
+from models.media.facts import ARRAYS, KINDS, STRICT, Arrays, EmbeddedText, Facts, MediaKind
 from models.media.fork_client import ForkServer, Outcome
 from models.media.limits import LIMITS, Limits
 from schemas.errors import REJECTION_CODES, BadMediaError, BugError, UnavailableError
@@ -74,7 +74,7 @@ class SandboxReport:
 class _Found:
     """The JSON part of a result, as it must look."""
 
-    __pydantic_config__ = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     facts: Facts
     text: EmbeddedText
@@ -155,9 +155,7 @@ class MediaAnalyser:
             if real == 0:
                 raise BadMediaError(REJECTION_CODES["media-empty"], code="media-empty")
             if real != size:
-                raise UnavailableError(
-                    f"the file has {real} bytes instead of {size}", code="media-size-mismatch"
-                )
+                raise UnavailableError(f"the file has {real} bytes instead of {size}", code="media-size-mismatch")
             if size > self._limits.max_file_bytes:
                 raise BadMediaError(f"{size} bytes", code="media-limit")
             outcome = self._server.run(kind, source, size, self._limits)
@@ -225,7 +223,7 @@ def _interpret(outcome: Outcome, limits: Limits) -> Analysis:
         raise BugError(f"{header['bug']} at {header.get('where')}", code="decoder-bug")
     header.pop("arrays", None)
     try:
-        found = _FOUND.validate_python(header | {"version": ANALYSER_VERSION})
+        found = _FOUND.validate_json(json.dumps(header | {"version": ANALYSER_VERSION}), strict=True)
         _check(found, arrays, limits)
     except (ValidationError, wire.BadResultError) as error:
         raise BugError(f"the decoder's result is broken: {error}", code="decoder-result") from error

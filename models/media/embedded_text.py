@@ -11,7 +11,17 @@ from models.media.limits import Limits
 
 # written by programs, not by people
 _TECHNICAL = frozenset(
-    {"major_brand", "minor_version", "compatible_brands", "creation_time", "encoder", "duration"}
+    {
+        "major_brand",
+        "minor_version",
+        "compatible_brands",
+        "creation_time",
+        "encoder",
+        "duration",
+        "language",
+        "handler_name",
+        "vendor_id",
+    }
 )
 _NAME = re.compile(r"[^a-z0-9_ -]")
 _ASS_OVERRIDE = re.compile(r"\{[^}]*\}|<[^>]{0,100}>")
@@ -26,9 +36,7 @@ def clean(text: str, longest: int) -> str:
     return " ".join(kept.split())[:longest]
 
 
-def embedded_text(
-    tag_sets: Iterable[Mapping[str, str]], subtitles: Iterable[str], limits: Limits
-) -> EmbeddedText:
+def embedded_text(tag_sets: Iterable[Mapping[str, str]], subtitles: Iterable[str], limits: Limits) -> EmbeddedText:
     """Tags of a file (the first of a name wins) and its subtitles.
 
     Args:

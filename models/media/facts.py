@@ -6,9 +6,12 @@ Only dataclasses and numpy: this module is imported in the sandbox.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from pydantic import ConfigDict
 
 MediaKind = Literal["video", "audio", "picture"]
 KINDS: tuple[MediaKind, ...] = ("video", "audio", "picture")
@@ -20,6 +23,9 @@ Sampling = Literal["full", "keyframes", "full-then-keyframes", "none"]
 not fit the time an item may take; shots and statistics are then as coarse as the key frames.
 ``full-then-keyframes``: the file declared less than it holds. ``none``: there are no pictures.
 """
+
+STRICT: ConfigDict = {"extra": "forbid", "strict": True, "allow_inf_nan": False}
+"""How the parent validates these classes; pydantic itself is not imported in the sandbox."""
 
 STATS_COLUMNS: tuple[str, ...] = (
     "luma_mean",  # 0..1, BT.601 luma of the 64 x 36 frame
@@ -42,6 +48,8 @@ class EmbeddedText:
         tags: Lower-case tag name -> value (title, artist, album, comment, description...).
         subtitles: The words of the text subtitle streams, one per line.
     """
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     tags: dict[str, str] = field(default_factory=dict)
     subtitles: str = ""
@@ -76,6 +84,8 @@ class Facts:
         peak: 0..1, largest absolute sample of the mono signal.
         bad_packets: Packets that did not decode and were left out.
     """
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     kind: MediaKind
     container: str = ""

@@ -22,8 +22,7 @@ from models.media.limits import Limits
 from schemas.errors import UnavailableError
 
 _BOOT = (
-    "import sys; sys.path[:0] = sys.argv[3:]; "
-    "from models.media.zygote import main; main(int(sys.argv[1]), sys.argv[2])"
+    "import sys; sys.path[:0] = sys.argv[3:]; from models.media.zygote import main; main(int(sys.argv[1]), sys.argv[2])"
 )
 _ENVIRONMENT = {
     "PATH": os.defpath,

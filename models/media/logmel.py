@@ -36,9 +36,7 @@ def hz_to_mel(hz: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def mel_to_hz(mel: NDArray[np.float64]) -> NDArray[np.float64]:
     """Inverse of ``hz_to_mel``."""
-    return np.where(
-        mel < 15.0, mel * (200.0 / 3.0), 1000.0 * np.exp((mel - 15.0) * (np.log(6.4) / 27.0))
-    )
+    return np.where(mel < 15.0, mel * (200.0 / 3.0), 1000.0 * np.exp((mel - 15.0) * (np.log(6.4) / 27.0)))
 
 
 @cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import importlib
 import os
+import pkgutil
 
 import av
 import cv2
@@ -15,14 +16,22 @@ from models.media.facts import Findings
 from models.media.limits import Limits
 from models.media.rejection import RejectedMediaError
 
-# decoding text looks codecs up by name, which imports them: impossible once confined
-_ENCODINGS = ("ascii", "latin_1", "utf_8_sig", "utf_16", "utf_16_le", "utf_16_be", "cp1252", "idna")
+# imported on first use by numpy and by text decoding, which is impossible once confined
+_LAZY = (
+    "numpy.ma",
+    *(f"encodings.{name}" for name in ("ascii", "latin_1", "utf_8_sig", "utf_16", "utf_16_le")),
+    *(f"encodings.{name}" for name in ("utf_16_be", "utf_32", "cp1252", "idna", "unicode_escape")),
+)
 
 
 def warm_up() -> None:
     """Import and initialise everything the decoders load lazily. Runs in the fork server."""
-    for name in _ENCODINGS:
-        importlib.import_module(f"encodings.{name}")
+    for name in _LAZY:
+        importlib.import_module(name)
+    # PyAV imports the module of a stream's type when a file has such a stream
+    for module in pkgutil.walk_packages(av.__path__, "av."):
+        if module.name != "av.__main__":
+            importlib.import_module(module.name)
     cv2.setNumThreads(0)
     av.logging.set_level(None)
     container.warm_up()

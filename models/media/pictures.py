@@ -11,12 +11,20 @@ import cv2
 import numpy as np
 import pillow_heif
 from numpy.typing import NDArray
-from PIL import GifImagePlugin, Image, JpegImagePlugin, MpoImagePlugin, PngImagePlugin, WebPImagePlugin
+from PIL import (
+    GifImagePlugin,
+    Image,
+    JpegImagePlugin,
+    MpoImagePlugin,
+    PngImagePlugin,
+    UnidentifiedImageError,
+    WebPImagePlugin,
+)
 
 from models.media.analysers.samples import CandidateStore, finished
 from models.media.embedded_text import embedded_text
 from models.media.facts import EmbeddedText, Facts, Findings, complete
-from models.media.limits import Limits
+from models.media.limits import LIMITS, Limits
 from models.media.rejection import RejectedMediaError
 
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "HEIF")
@@ -47,12 +55,10 @@ def warm_up() -> None:
         file = io.BytesIO()
         exif = Image.Exif()
         exif[_EXIF_ORIENTATION] = 6
-        Image.new("RGB", (16, 16)).save(file, format=name, exif=exif.tobytes())
+        Image.new("RGB", (900, 900)).save(file, format=name, exif=exif.tobytes())
         if name not in Image.OPEN:
             raise RuntimeError(f"{plugin.__name__} is not registered")
-        with Image.open(file, formats=FORMATS) as image:
-            image.getexif().get(_EXIF_ORIENTATION)
-            image.load()
+        analyse(file, LIMITS)
 
 
 def analyse(file: IO[bytes], limits: Limits) -> Findings:
@@ -67,7 +73,7 @@ def analyse(file: IO[bytes], limits: Limits) -> Findings:
         with Image.open(file, formats=FORMATS) as image:
             _check_size(image, limits)
             return _decode(image, limits)
-    except Image.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         file.seek(0)
         raise RejectedMediaError(*_unidentified(file.read(512))) from error
     except Image.DecompressionBombError as error:

@@ -45,7 +45,7 @@ def write_findings(fd: int, findings: Findings) -> None:
     )
     for array in arrays.values():
         if array.size:
-            _write_all(fd, memoryview(array).cast("B"))
+            _write_all(fd, array.reshape(-1).view(np.uint8).data)
 
 
 def _write_all(fd: int, data: bytes | memoryview) -> None:

@@ -26,6 +26,7 @@ from typing import Any, NoReturn
 from models.media import sandbox, wire
 from models.media.facts import Findings
 from models.media.limits import Limits
+from models.media.probe import attempts
 from models.media.rejection import RejectedMediaError
 
 Work = Callable[[str, int, int, Limits], Findings]
@@ -129,21 +130,20 @@ def _child(request: dict[str, Any], source: int, result: int, server: int, work:
         os.dup2(high[0], _INPUT)
         os.dup2(high[1], _RESULT)
         os.closerange(5, 65536)
-        limits = Limits(**request["limits"])
-        taken = sandbox.confine(limits, server)
-        _answer(request, limits, taken, work)
+        _answer(request, server, work)
     finally:
         os._exit(0)
 
 
-def _answer(request: dict[str, Any], limits: Limits, taken: dict[str, bool], work: Work) -> None:
-    if request["kind"] == "probe":
-        from models.media.probe import attempts
-
-        wire.write_message(_RESULT, {"taken": taken, "possible": attempts()})
-        return
+def _answer(request: dict[str, Any], server: int, work: Work) -> None:
+    findings: Findings | None = None
     try:
-        findings = work(request["kind"], _INPUT, request["size"], limits)
+        limits = Limits(**request["limits"])
+        taken = sandbox.confine(limits, server)
+        if request["kind"] == "probe":
+            wire.write_message(_RESULT, {"taken": taken, "possible": attempts()})
+        else:
+            findings = work(request["kind"], _INPUT, request["size"], limits)
     except RejectedMediaError as error:
         wire.write_message(_RESULT, {"rejected": error.code, "message": str(error)})
     except MemoryError:
@@ -151,10 +151,8 @@ def _answer(request: dict[str, Any], limits: Limits, taken: dict[str, bool], wor
     except Exception as error:  # noqa: BLE001 - border of a process: what is left is our mistake
         frames = traceback.extract_tb(error.__traceback__)
         where = [f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno}" for frame in frames]
-        wire.write_message(
-            _RESULT, {"bug": f"{type(error).__name__}: {str(error)[:300]}", "where": where[-4:]}
-        )
-    else:
+        wire.write_message(_RESULT, {"bug": f"{type(error).__name__}: {str(error)[:300]}", "where": where[-4:]})
+    if findings is not None:
         wire.write_findings(_RESULT, findings)
 
 

@@ -59,6 +59,7 @@ class Feast(Section):
 class Http(Section):
     host: str = Field("127.0.0.1", description="Address the service binds.")
     port: int = Field(8000, ge=0, le=65535, description="Port of the service.")
+    processes: int = Field(1, ge=1, description="Processes of the service; each keeps the catalogue in memory.")
 
 
 class Models(Section):

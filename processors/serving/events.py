@@ -190,7 +190,5 @@ def _time_of(event: EventIn, now: datetime, prefix: tuple[int, ...]) -> datetime
         extra: dict[str, Any] = {"pointer": pointer_of((*prefix, "occurred_at"))}
         if prefix:
             extra["index"] = prefix[0]
-        raise ProblemError(
-            422, "time-out-of-range", "occurred_at: at most 30 days ago and 5 minutes ahead.", **extra
-        )
+        raise ProblemError(422, "time-out-of-range", "occurred_at: at most 30 days ago and 5 minutes ahead.", **extra)
     return at.replace(microsecond=at.microsecond // 1000 * 1000)

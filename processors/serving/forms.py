@@ -102,7 +102,7 @@ class FormReader:
         rule = self._rules.get(part.name)
         if rule is None:
             raise ProblemError(
-                422, "field-unknown", f"There is no field {ascii(part.name[:40])}.", allowed=["file", *self._rules]
+                422, "field-unknown", f"There is no field {part.name[:40]!a}.", allowed=["file", *self._rules]
             )
         if part.filename is not None:
             raise ProblemError(422, "field-is-file", f"{part.name} is no file.", pointer=f"/{part.name}")
@@ -143,9 +143,7 @@ class FormReader:
             return
         check_family(form.sniffed, family)
         if form.object.size_bytes > self._max_bytes[family]:
-            raise BadMediaError(
-                f"The file has more than {self._max_bytes[family]} bytes.", code="upload-too-large"
-            )
+            raise BadMediaError(f"The file has more than {self._max_bytes[family]} bytes.", code="upload-too-large")
 
 
 def check_family(sniffed: Sniffed, family: Family) -> None:

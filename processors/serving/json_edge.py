@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections import Counter
 from typing import Any, NoReturn, TypeVar
 
 from fastapi import Request
@@ -106,9 +107,8 @@ def _refuse_depth(text: str) -> None:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ProblemError(400, "json-duplicate-key", f"The key {ascii(twice[:SHOWN_CHARS])} is given twice.")
+        twice, _ = Counter(name for name, _ in pairs).most_common(1)[0]
+        raise ProblemError(400, "json-duplicate-key", f"The key {twice[:SHOWN_CHARS]!a} is given twice.")
     return found
 
 

@@ -72,9 +72,7 @@ class MediaRoutes:
             methods=["DELETE"],
             status_code=202,
             response_class=Response,
-            responses=responses(
-                {"media_id": EXAMPLE["media_id"], "state": "withdrawing"}, 404, 422, 503, status=202
-            ),
+            responses=responses({"media_id": EXAMPLE["media_id"], "state": "withdrawing"}, 404, 422, 503, status=202),
         )
 
     async def read(self, media_id: str) -> Response:

@@ -77,9 +77,7 @@ class Part:
         try:
             text = data.decode("utf-8")
         except UnicodeDecodeError as error:
-            raise ProblemError(
-                422, "field-encoding", f"{self.name}: not UTF-8.", pointer=f"/{self.name}"
-            ) from error
+            raise ProblemError(422, "field-encoding", f"{self.name}: not UTF-8.", pointer=f"/{self.name}") from error
         if len(text) > max_chars:
             raise self._too_long(max_chars)
         if any(c < " " and c not in "\t\r\n" for c in text):

@@ -1,6 +1,6 @@
 """Receipts: what was accepted under an idempotency key, so that a repeat emits the identical event.
 
-``receipts/<id>.json`` is written only where nothing is yet, before the event is published. A client that saw
+``<folder>/<id>.json`` is written only where nothing is yet, before the event is published. A client that saw
 no answer sends the same again; the receipt then gives the first event, its time included.
 """
 
@@ -23,8 +23,9 @@ E = TypeVar("E", UploadCreated, AvatarChanged)
 class Receipts(Generic[E]):
     """Receipts of one record."""
 
-    def __init__(self, objects: ObjectStore, record: type[E]) -> None:
+    def __init__(self, objects: ObjectStore, record: type[E], folder: str = "receipts") -> None:
         self._objects = objects
+        self._folder = folder
         self._adapter: TypeAdapter[E] = TypeAdapter(record)
 
     async def settle(self, receipt_id: str, event: E) -> E:
@@ -34,7 +35,7 @@ class Receipts(Generic[E]):
             ProblemError: 422; the id was used for something else.
             UnavailableError: the object store is away.
         """
-        if await self._objects.put_new(_key(receipt_id), self._adapter.dump_json(event)):
+        if await self._objects.put_new(self._key(receipt_id), self._adapter.dump_json(event)):
             return event
         first = await self.find(receipt_id)
         if first is None:
@@ -48,11 +49,10 @@ class Receipts(Generic[E]):
     async def find(self, receipt_id: str) -> E | None:
         """The event accepted under ``receipt_id``, an id of our own making; None if there is none."""
         try:
-            data: Any = await self._objects.get(_key(receipt_id))
+            data: Any = await self._objects.get(self._key(receipt_id))
         except KeyError:
             return None
         return self._adapter.validate_json(data)
 
-
-def _key(receipt_id: str) -> str:
-    return f"receipts/{receipt_id}.json"
+    def _key(self, receipt_id: str) -> str:
+        return f"{self._folder}/{receipt_id}.json"

@@ -46,7 +46,7 @@ class UploadRoutes:
         self._uploads = FormReader(parts.objects, limits, rules)
         self._avatars = FormReader(parts.objects, limits, {"user": FieldRule(ID_CHARS)})
         self._receipts = Receipts(parts.objects, UploadCreated)
-        self._avatar_receipts = Receipts(parts.objects, AvatarChanged)
+        self._avatar_receipts = Receipts(parts.objects, AvatarChanged, "receipts/avatars")
         self.router = APIRouter(tags=["ingest"])
         self._add_routes()
 
@@ -70,9 +70,7 @@ class UploadRoutes:
         if form.object is None:
             raise ProblemError(422, "field-missing", "file is required.", pointer="/file")
         event_id = stable_id("avatar", user, key)
-        event = AvatarChanged(
-            event_id=event_id, occurred_at=self._parts.now(), user_id=user, object=form.object
-        )
+        event = AvatarChanged(event_id=event_id, occurred_at=self._parts.now(), user_id=user, object=form.object)
         event = await self._avatar_receipts.settle(event_id, event)
         await self._parts.publisher.publish([Emit(AVATAR_CHANGED, user, event)])
         return _accepted({"event_id": event_id, "user": user, "state": "received"})

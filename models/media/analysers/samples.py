@@ -117,7 +117,9 @@ class Samples:
         height, width = self._store.images[order[0]].shape[:2]
         images = [
             # a stream may change its aspect on the way: all frames get the size of the first
-            image if image.shape[:2] == (height, width) else cv2.resize(image, (width, height))
+            image
+            if image.shape[:2] == (height, width)
+            else np.asarray(cv2.resize(image, (width, height)), dtype=np.uint8)
             for image in (self._store.images[i] for i in order)
         ]
         turns = self._geometry.quarter_turns

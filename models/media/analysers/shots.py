@@ -43,7 +43,7 @@ def find_shots(
     Returns:
         int64 [S, 2], [start, end) in ms, S >= 1.
     """
-    frames = sorted({*_cuts(stats, tiny), *_flat_boundaries(stats, times)})
+    frames = sorted({*_cuts(stats, tiny), *_flat_boundaries(stats)})
     starts = [int(times[0])]
     for frame in frames:
         at = int(times[frame])
@@ -87,7 +87,7 @@ def _distance(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
     return float(np.abs(one.astype(np.int16) - other).mean())
 
 
-def _flat_boundaries(stats: NDArray[np.float32], times: NDArray[np.int64]) -> list[int]:
+def _flat_boundaries(stats: NDArray[np.float32]) -> list[int]:
     """Middles of runs of one-coloured dark or bright frames with pictures on both sides.
 
     A run must be longer than a flash, and its sides must ramp: a hard cut to black is already one.

@@ -70,7 +70,7 @@ class Sound:
         if self.start_ms is None:
             self.start_ms = 1000.0 * frame.time if frame.time is not None else 0.0
         if frame.format.name[:3] in ("flt", "dbl"):
-            samples = cast(NDArray[np.float32], frame.to_ndarray())
+            samples = cast("NDArray[np.float32]", frame.to_ndarray())
             if not np.isfinite(samples).all():
                 raise RejectedMediaError("media-bad-audio", "samples that are no numbers")
         # the resampler would fill gaps of broken time stamps with silence without end
@@ -90,7 +90,7 @@ class Sound:
 
     def _keep(self, frames: list[av.AudioFrame]) -> None:
         for frame in frames:
-            part = cast(NDArray[np.int16], frame.to_ndarray()).reshape(-1)
+            part = cast("NDArray[np.int16]", frame.to_ndarray()).reshape(-1)
             self.samples += part.size
             if self.samples > self._max_samples:
                 raise RejectedMediaError("media-too-long", f"more than {self._max_samples} samples")

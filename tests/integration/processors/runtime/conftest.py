@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import importlib.util
-import signal
 import sys
 import uuid
 from collections.abc import Callable, Iterator
@@ -39,5 +38,4 @@ def harness(streams_settings: Settings, tmp_path: Path) -> Iterator[Callable[[st
 
     yield make
     for one in made:
-        one.stop_workers(signal.SIGKILL)
-        one.registry.close()
+        one.close()

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import Consumer, Message, Producer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from processors.runtime import topics_admin
@@ -43,6 +43,34 @@ def environment(settings: Settings) -> dict[str, str]:
     }
 
 
+class TopicLog:
+    """Reads a topic on from where it stopped, so that asking often costs little."""
+
+    def __init__(self, settings: Settings, topic: str, partitions: int) -> None:
+        self._reader = Consumer(reader_config(settings.kafka, f"test-{uuid.uuid4()}"))
+        self._places = [TopicPartition(topic, p, OFFSET_BEGINNING) for p in range(partitions)]
+        self._next: dict[int, int] = {}
+        self._found: list[Message] = []
+        self._reader.assign(self._places)
+
+    def read(self) -> list[Message]:
+        deadline = time.monotonic() + 10
+        ends = {}
+        for place in self._places:
+            low, high = self._reader.get_watermark_offsets(place, timeout=10)
+            ends[place.partition] = high
+            self._next[place.partition] = max(low, self._next.get(place.partition, 0))
+        while any(self._next[p] < end for p, end in ends.items()) and time.monotonic() < deadline:
+            for message in self._reader.consume(1000, timeout=0.1):
+                if message.error() is None:
+                    self._found.append(message)
+                    self._next[message.partition()] = message.offset() + 1
+        return self._found
+
+    def close(self) -> None:
+        self._reader.close()
+
+
 @dataclass
 class Harness:
     """One capability of ``tally.py`` under a group of its own.
@@ -59,6 +87,7 @@ class Harness:
     name: str
     log: Path
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    logs: dict[str, TopicLog] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.registry = SchemaRegistry(self.settings.registry.url)
@@ -130,21 +159,11 @@ class Harness:
         return [self.codec.decode(m.value(), MediaWithdrawn).event_id for m in self.dead_letters()]
 
     def read(self, topic: str) -> list[Message]:
-        """All records of a topic, in order of partition and offset."""
-        reader = Consumer(reader_config(self.settings.kafka, f"test-{uuid.uuid4()}"))
-        found: list[Message] = []
-        try:
-            for partition in range(self.partitions(topic)):
-                low, high = self._watermarks(topic, partition)
-                if low == high:
-                    continue
-                place = TopicPartition(topic, partition, low)
-                reader.assign([place])
-                while reader.position([place])[0].offset < high:
-                    found += [m for m in reader.consume(1000, timeout=0.5) if m.error() is None]
-        finally:
-            reader.close()
-        return found
+        """All records of a topic since the start of the test."""
+        log = self.logs.get(topic)
+        if log is None:
+            log = self.logs[topic] = TopicLog(self.settings, topic, self.partitions(topic))
+        return log.read()
 
     def wait_for(self, condition: Callable[[], bool], what: str, limit_s: float = WAIT_S) -> None:
         deadline = time.monotonic() + limit_s
@@ -182,5 +201,10 @@ class Harness:
             reader.close()
 
 
-def headers_of(message: Any) -> dict[str, str]:
-    return {name: value.decode() for name, value in message.headers() or ()}
+    def close(self) -> None:
+        """End the workers and every connection."""
+        self.stop_workers(signal.SIGKILL)
+        for log in self.logs.values():
+            log.close()
+        self.registry.close()
+

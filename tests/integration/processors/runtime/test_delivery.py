@@ -68,13 +68,15 @@ def test_retry_then_done_and_retry_then_dead_letter(harness: Any) -> None:
 @pytest.mark.parametrize("name", ["single", "parallel", "batch"])
 def test_kill_9_in_mid_work(harness: Any, name: str, workers: int) -> None:
     h = harness(name)
-    ids = h.send(["slow:0.02"] * 400)
+    at_a_time = h.capability.concurrency * workers
+    ids = h.send(["slow:0.05"] * 200 * at_a_time)
     for _ in range(workers):
         h.start_worker()
     dice = random.Random(7)
     for kill in range(KILLS):
         before = len(h.answers())
         h.wait_for(lambda seen=before: len(h.answers()) > seen, f"work before kill {kill}")
+        assert len(set(h.answers())) < len(ids), "the kill would come after the work"
         time.sleep(dice.uniform(0.1, 0.6))
         victim = h.workers[kill % workers]
         victim.kill()
@@ -145,7 +147,7 @@ def test_broker_restart(harness: Any, broker: Broker) -> None:
 @pytest.mark.parametrize("workers", [1, 2])
 def test_state_is_right_after_kills(harness: Any, workers: int) -> None:
     h = harness("stateful")
-    ids = h.send(["slow:0.01"] * 300, keys=10)
+    ids = h.send(["slow:0.03"] * 300 * workers, keys=10)
     for _ in range(workers):
         h.start_worker()
     for kill in range(KILLS):
@@ -163,7 +165,7 @@ def test_state_is_right_after_kills(harness: Any, workers: int) -> None:
         return {r.media_id: r for r in records}
 
     h.wait_for(lambda: sum(s.seq for s in final().values()) >= len(ids), "all counted", 120)
-    assert {k: s.seq for k, s in final().items()} == {f"m{k}": 30 for k in range(10)}
+    assert {k: s.seq for k, s in final().items()} == {f"m{k}": 30 * workers for k in range(10)}
     assert {r.code for s in final().values() for r in s.reasons} == set(ids)
 
 

@@ -1,0 +1,166 @@
+"""Objects in a folder of this machine."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import IO
+
+from features.objects.common import CHUNK, TEMPORARY, Meter, check_key, in_thread, ref_of, require_same, translated
+from schemas.common import ObjectRef
+
+
+class LocalObjects:
+    """`ObjectStore` in a folder; every write is on the disk (file and directories) when it returns."""
+
+    def __init__(self, folder: Path) -> None:
+        """Use ``folder``, made if missing.
+
+        Raises:
+            UnavailableError: it cannot be made.
+        """
+        self._folder = Path(os.path.abspath(folder))  # noqa: PTH100 (resolve would follow a later change of a link)
+        self._address = self._folder.as_uri()
+        with self._errors():
+            self._make_folder(self._folder / TEMPORARY)
+
+    async def put(self, key: str, data: bytes, content_type: str) -> ObjectRef:
+        check_key(key)
+        with self._errors():
+            await in_thread(self._write, key, data, replace=True)
+        return ref_of(key, data, content_type)
+
+    async def put_new(self, key: str, data: bytes) -> bool:
+        check_key(key)
+        with self._errors():
+            return await in_thread(self._write, key, data, replace=False)
+
+    async def put_stream(
+        self, chunks: AsyncIterator[bytes], *, prefix: str, max_bytes: int, content_type: str
+    ) -> ObjectRef:
+        check_key(prefix)
+        meter, pending, temporary = Meter(max_bytes), bytearray(), self._temporary()
+
+        def write(data: bytes) -> None:
+            meter.add(data)
+            _write_all(file, data)
+
+        def end() -> ObjectRef:
+            ref = meter.ref(prefix, content_type)
+            self._land(file, temporary, ref.key, replace=True)
+            return ref
+
+        with self._errors():
+            file = await in_thread(self._create, temporary)
+        try:
+            async for chunk in chunks:
+                pending += chunk
+                if len(pending) >= CHUNK:
+                    with self._errors():
+                        await in_thread(write, bytes(pending))
+                    pending.clear()
+            with self._errors():
+                await in_thread(write, bytes(pending))
+                return await in_thread(end)
+        finally:
+            file.close()
+            temporary.unlink(missing_ok=True)
+
+    async def get(self, key: str) -> bytes:
+        check_key(key)
+        with self._errors(key):
+            return await in_thread(self._read, key)
+
+    async def open_file(self, ref: ObjectRef) -> IO[bytes]:
+        check_key(ref.key)
+        with self._errors(ref.key):
+            file = await in_thread(self._open, ref.key)
+            try:
+                await in_thread(require_same, file, ref)
+            except BaseException:
+                file.close()
+                raise
+        return file
+
+    async def delete(self, key: str) -> None:
+        check_key(key)
+        with self._errors():
+            await in_thread(self._remove, key)
+
+    def _errors(self, wanted: str = "") -> AbstractContextManager[None]:
+        return translated(self._address, wanted)
+
+    def _temporary(self) -> Path:
+        return self._folder / TEMPORARY / uuid.uuid4().hex
+
+    def _create(self, path: Path) -> IO[bytes]:
+        # a file object of its own life: put_stream closes it
+        return path.open("xb", buffering=0)
+
+    def _write(self, key: str, data: bytes, *, replace: bool) -> bool:
+        temporary = self._temporary()
+        try:
+            with self._create(temporary) as file:
+                _write_all(file, data)
+                return self._land(file, temporary, key, replace=replace)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def _land(self, file: IO[bytes], temporary: Path, key: str, *, replace: bool) -> bool:
+        """Make the written ``temporary`` the object ``key``; whether it is this one that is there now."""
+        os.fsync(file.fileno())
+        target, new = self._folder / key, True
+        self._make_folder(target.parent)
+        if replace:
+            temporary.replace(target)
+        else:
+            try:
+                target.hardlink_to(temporary)
+            except FileExistsError:
+                new = False
+        # also for the loser of a race: it may rely on the winner's object from now on
+        _sync_folder(target.parent)
+        return new
+
+    def _make_folder(self, folder: Path) -> None:
+        missing = []
+        while not folder.is_dir():
+            missing.append(folder)
+            folder = folder.parent
+        for made in reversed(missing):
+            made.mkdir(exist_ok=True)
+            _sync_folder(made.parent)
+
+    def _open(self, key: str) -> IO[bytes]:
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+        return os.fdopen(os.open(self._folder / key, flags), "rb")
+
+    def _read(self, key: str) -> bytes:
+        with self._open(key) as file:
+            return file.read()
+
+    def _remove(self, key: str) -> None:
+        target = self._folder / key
+        try:
+            target.unlink()
+        except FileNotFoundError:
+            return
+        _sync_folder(target.parent)
+
+
+def _write_all(file: IO[bytes], data: bytes) -> None:
+    # unbuffered, so that closing never writes and a full disk is an error here; one call may write only a part
+    rest = memoryview(data)
+    while rest:
+        rest = rest[file.write(rest) :]
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

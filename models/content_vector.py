@@ -1,0 +1,117 @@
+"""One vector for an item that nobody has played yet, joined from its sound, pictures and text.
+
+First version, for nearest neighbours only; nothing in it is trained. Each part is centred with the
+mean of its encoder (vectors of one encoder lie in a narrow cone, so that without this everything
+resembles everything), freed from what tells its language (text only), projected to 64 numbers by a
+random matrix of signs (Achlioptas 2003, "Database-friendly random projections": distances survive,
+the error of a cosine is about 1/8) and normalised. An item without a part has zeros there.
+
+The direction from English to Chinese is taken out of the text: e5 puts two titles of one language
+nearer than two of one meaning. Of 32 titles in 16 pairs of like meaning, mostly one in each
+language, the nearest other title was the partner of 31 % as the encoder gives them, of 81 % without
+that direction, of 75 % after projection (measured). Other languages keep their own direction.
+
+With A and B the sets of parts of two items, their cosine is the sum of the cosines of the shared
+parts divided by sqrt(|A| |B|): the mean over the parts where both have the same, and less by what
+only one of them has, because there it is not known that they agree.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file
+
+from models.weights import load
+
+VERSION = "1"
+WEIGHTS = "content-means"
+
+PART_DIM = 64
+PARTS = {"audio": 200, "image": 1280, "text": 384}
+"""Length of each part's vector, in the order in which they stand in the joined one."""
+DIM = PART_DIM * len(PARTS)
+
+
+class ContentVectoriser:
+    """Joins the vectors of an item. May be used by several threads at once.
+
+    Args:
+        folder: Folder of built weights.
+
+    Raises:
+        WeightsError: The means are unusable.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._weights = load(WEIGHTS, folder)
+        self._means: Mapping[str, NDArray[np.float32]] = load_file(self._weights.path)
+        self._projections = {part: projection(part, length) for part, length in PARTS.items()}
+
+    @property
+    def version(self) -> str:
+        """Weights and code, as it stands in events; vectors of other versions do not compare."""
+        return f"{self._weights.label}/{VERSION}"
+
+    def join(
+        self,
+        audio: NDArray[np.float32] | None,
+        image: NDArray[np.float32] | None,
+        text: NDArray[np.float32] | None,
+    ) -> NDArray[np.float32]:
+        """Vector of one item.
+
+        Args:
+            audio: float32 [200], ``AudioFeatures.embedding``; any length of vector.
+            image: float32 [1280], ``ImageEncoder.pool``.
+            text: float32 [384], ``TextEncoder.encode(..., "passage")``.
+
+        Returns:
+            float32 [192], Euclidean norm 1: 64 of sound, 64 of picture, 64 of text.
+
+        Raises:
+            ValueError: All three are absent, or one has another shape or values not finite.
+        """
+        given = {"audio": audio, "image": image, "text": text}
+        joined = np.zeros(DIM, dtype=np.float32)
+        for number, part in enumerate(PARTS):
+            vector = given[part]
+            if vector is not None:
+                place = slice(number * PART_DIM, (number + 1) * PART_DIM)
+                joined[place] = self._project(part, vector)
+        if not joined.any():
+            raise ValueError("an item needs at least one of sound, picture and text")
+        return _unit(joined)
+
+    def _project(self, part: str, vector: NDArray[np.float32]) -> NDArray[np.float32]:
+        if vector.shape != (PARTS[part],) or not np.isfinite(vector).all():
+            raise ValueError(f"{part}: {PARTS[part]} finite numbers expected, got {vector.shape}")
+        centred = _unit(vector) - self._means[part]
+        if part == "text":
+            language = self._means["text_language"]  # [384], norm 1
+            centred = centred - (centred @ language) * language
+        return _unit(self._projections[part] @ centred)
+
+
+def projection(part: str, length: int) -> NDArray[np.float32]:
+    """Matrix of signs, float32 [64, length], values +-1/8.
+
+    The signs are the bits of SHAKE-256 of the part's name: the same for ever and everywhere, which
+    no random number library promises.
+    """
+    count = PART_DIM * length
+    stream = hashlib.shake_256(f"overture content vector 1 {part}".encode()).digest(count // 8)
+    bits = np.unpackbits(np.frombuffer(stream, dtype=np.uint8))
+    signs = bits.astype(np.float32) * 2.0 - 1.0
+    scaled: NDArray[np.float32] = signs.reshape(PART_DIM, length) / np.float32(PART_DIM**0.5)
+    return scaled
+
+
+def _unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:
+    norm = max(float(np.linalg.norm(vector)), 1e-12)
+    unit: NDArray[np.float32] = (vector / norm).astype(np.float32)
+    return unit

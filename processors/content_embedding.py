@@ -1,0 +1,158 @@
+"""Turns an upload into vectors: one for each modality, and one of all together.
+
+consumes  media.upload.analysed.v1
+produces  content.item.embedded.v1
+models    models/audio_embedding, models/image_embedding, models/text_embedding, models/content_vector
+stores    the vectors in the object store; ``item_indexing`` brings those of published items to Feast and Milvus
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+import safetensors.numpy
+from numpy.typing import NDArray
+
+from features.ports import ObjectStore
+from models.audio_embedding import MTT_TAGS, AudioEncoder, AudioFeatures
+from models.content_vector import ContentVectoriser
+from models.image_embedding import ImageEncoder
+from models.media.analysis import from_blob
+from models.text_embedding import TextEncoder
+from processors.runtime.processor import Emit, Offload, capability
+from schemas.common import Label
+from schemas.content import ContentEmbedded
+from schemas.errors import BadEventError
+from schemas.ids import result_id
+from schemas.media import MediaAnalysed
+from schemas.topics import CONTENT_EMBEDDED, MEDIA_ANALYSED
+
+Vector = NDArray[np.float32]
+TEXT_CHARS = 2000
+AUDIO_TAGS = 8
+
+
+@dataclass(frozen=True)
+class Encoders:
+    """The four models that belong together.
+
+    Attributes:
+        audio: Log-mel -> 200 values and music tags.
+        image: Frames -> 1280 values.
+        text: Text -> 384 values.
+        joint: The three -> one vector.
+    """
+
+    audio: AudioEncoder
+    image: ImageEncoder
+    text: TextEncoder
+    joint: ContentVectoriser
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Version by modality."""
+        return {
+            "audio": self.audio.version,
+            "image": self.image.version,
+            "text": self.text.version,
+            "joint": self.joint.version,
+        }
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """Vectors of one item; None where the modality is absent.
+
+    Attributes:
+        audio: float32 [200], unit length.
+        image: float32 [1280], unit length.
+        text: float32 [384], unit length.
+        joint: float32 [192], unit length.
+        tags: Strongest music tags.
+    """
+
+    audio: Vector | None
+    image: Vector | None
+    text: Vector | None
+    joint: Vector
+    tags: tuple[Label, ...]
+
+
+@capability(consumes=(MEDIA_ANALYSED,), produces=(CONTENT_EMBEDDED,), weight="thread", concurrency=2)
+async def content_embedding(
+    event: MediaAnalysed, *, objects: ObjectStore, encoders: Encoders, offload: Offload
+) -> list[Emit]:
+    """Embeds sound, picture and text."""
+    blob = None if event.blob is None else await objects.get(event.blob.key)
+    found = await offload(embed, event, blob, encoders)
+    version = "+".join(encoders.versions.values())
+    event_id = result_id(event.source_event_id, "content_embedding", version)
+    arrays = {"audio": found.audio, "image": found.image, "text": found.text, "joint": found.joint}
+    stored = await objects.put(
+        f"derived/items/{event.media_id}/embedding-{event_id}.safetensors",
+        safetensors.numpy.save({name: a for name, a in arrays.items() if a is not None}),
+        "application/vnd.safetensors",
+    )
+    record = ContentEmbedded(
+        event_id=event_id,
+        source_event_id=event.source_event_id,
+        occurred_at=event.occurred_at,
+        produced_at=datetime.now(UTC),
+        media_id=event.media_id,
+        kind=event.kind,
+        has_audio=found.audio is not None,
+        has_image=found.image is not None,
+        has_text=found.text is not None,
+        audio=_values(found.audio),
+        image=_values(found.image),
+        text=_values(found.text),
+        vector=_values(found.joint),
+        vector_version=encoders.joint.version,
+        encoder_versions=encoders.versions,
+        vectors=stored,
+        audio_tags=found.tags,
+        model_version=version,
+    )
+    return [Emit(CONTENT_EMBEDDED, event.media_id, record)]
+
+
+def embed(event: MediaAnalysed, blob: bytes | None, encoders: Encoders) -> Embedding:
+    """Vectors of every modality that the item has.
+
+    Raises:
+        BadEventError: it has none: no sound, no picture and no text.
+    """
+    audio = image = text = None
+    tags: tuple[Label, ...] = ()
+    if blob is not None:
+        arrays = from_blob(blob).arrays
+        if len(arrays["frames"]):
+            image = encoders.image.pool(arrays["frames"])
+        if len(arrays["logmel"]):
+            heard = encoders.audio.encode(arrays["logmel"])
+            audio = heard.embedding
+            tags = _strongest(heard)
+    words = item_text(event)
+    if words:
+        text = encoders.text.encode([words], role="passage")[0]
+    if audio is None and image is None and text is None:
+        raise BadEventError("nothing to embed: no sound, no picture, no text", code="nothing-to-embed")
+    return Embedding(audio, image, text, encoders.joint.join(audio=audio, image=image, text=text), tags)
+
+
+def _strongest(heard: AudioFeatures) -> tuple[Label, ...]:
+    """The music tags that the network is surest of, best first."""
+    best = np.argsort(heard.mtt)[::-1][:AUDIO_TAGS]
+    return tuple(Label(name=MTT_TAGS[i], score=float(heard.mtt[i])) for i in best)
+
+
+def item_text(event: MediaAnalysed) -> str:
+    """What is written about an item, title first."""
+    parts = [event.title, event.text, " ".join(event.tags), event.embedded_text]
+    return "\n".join(part for part in parts if part)[:TEXT_CHARS]
+
+
+def _values(vector: Vector | None) -> tuple[float, ...]:
+    return () if vector is None else tuple(vector.tolist())

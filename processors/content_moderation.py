@@ -1,0 +1,54 @@
+"""Judges an upload from what was measured of it.
+
+consumes  media.upload.analysed.v1
+produces  content.item.moderated.v1
+models    models/nsfw, models/text_embedding, models/text_moderation, models/content_moderation
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from features.ports import ObjectStore
+from models.content_moderation import Rules, judge
+from models.nsfw import NsfwScorer
+from models.text_embedding import TextEncoder
+from models.text_moderation import TextModerator
+from processors.runtime.processor import Emit, Offload, capability
+from schemas.content import ContentModerated
+from schemas.ids import result_id
+from schemas.media import MediaAnalysed
+from schemas.topics import CONTENT_MODERATED, MEDIA_ANALYSED
+
+TEXT_CHARS = 4000
+"""Characters judged; what an uploader hides behind that is cut off in the app too."""
+
+
+@capability(consumes=(MEDIA_ANALYSED,), produces=(CONTENT_MODERATED,), weight="thread", concurrency=2)
+async def content_moderation(
+    event: MediaAnalysed,
+    *,
+    objects: ObjectStore,
+    nsfw: NsfwScorer,
+    text_encoder: TextEncoder,
+    text_moderator: TextModerator,
+    moderation_rules: Rules,
+    offload: Offload,
+) -> list[Emit]:
+    """Approves, rejects or asks for review, with reasons."""
+    blob = None if event.blob is None else await objects.get(event.blob.key)
+    evidence = await offload(_evidence, event, blob, nsfw, text_encoder, text_moderator)
+    verdict = judge(evidence, moderation_rules)
+    version = "+".join((moderation_rules.version, nsfw.version, text_moderator.version))
+    record = ContentModerated(
+        event_id=result_id(event.source_event_id, "content_moderation", version),
+        source_event_id=event.source_event_id,
+        occurred_at=event.occurred_at,
+        produced_at=datetime.now(UTC),
+        media_id=event.media_id,
+        decision=verdict.decision,
+        reasons=verdict.reasons,
+        scores=verdict.scores,
+        model_version=version,
+    )
+    return [Emit(CONTENT_MODERATED, event.media_id, record)]

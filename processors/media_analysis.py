@@ -1,0 +1,115 @@
+"""Opens an upload once, in the sandbox.
+
+consumes  upload.*.created.v1
+produces  media.upload.analysed.v1, or a rejection
+model     models/media
+stores    the arrays of the pass in the object store, keyed by content and analyser version
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from functools import partial
+
+from features.ports import ObjectStore
+from models.media.analysis import ANALYSER_VERSION, Analysis, MediaAnalyser, from_blob, to_blob
+from models.media.facts import MediaKind
+from processors.runtime.processor import Emit, Offload, capability
+from schemas.common import ObjectRef
+from schemas.errors import BadEventError
+from schemas.ids import result_id
+from schemas.media import MediaAnalysed
+from schemas.topics import MEDIA_ANALYSED, UPLOADS
+from schemas.upload import UploadCreated
+
+OPENED_AS: dict[str, MediaKind] = {
+    "video": "video",
+    "audio": "audio",
+    "post": "picture",
+    "score": "picture",
+    "screenshot": "picture",
+}
+BLOB_TYPE = "application/vnd.safetensors"
+
+
+@capability(consumes=UPLOADS, produces=(MEDIA_ANALYSED,), weight="thread", concurrency=2)
+async def media_analysis(
+    event: UploadCreated, *, objects: ObjectStore, analyser: MediaAnalyser, offload: Offload
+) -> list[Emit]:
+    """Decodes an upload once, in the sandbox, or rejects it."""
+    if event.object is None:
+        analysed = _record(event, None, None)
+    else:
+        analysis, blob = await _analyse(event.object, OPENED_AS[event.kind], objects, analyser, offload)
+        analysed = _record(event, analysis, blob)
+    return [Emit(MEDIA_ANALYSED, event.media_id, analysed)]
+
+
+async def _analyse(
+    source: ObjectRef, kind: MediaKind, objects: ObjectStore, analyser: MediaAnalyser, offload: Offload
+) -> tuple[Analysis, ObjectRef]:
+    """The analysis of these bytes, and where it is kept; bytes seen before are not decoded again."""
+    key = f"derived/{source.sha256[:2]}/{source.sha256}/analysis-{kind}-{ANALYSER_VERSION}.safetensors"
+    try:
+        blob = await objects.get(key)
+    except KeyError:
+        pass
+    else:
+        return await offload(from_blob, blob), _reference(key, blob)
+    try:
+        file = await objects.open_file(source)
+    except KeyError as error:
+        raise BadEventError(f"no object {source.key}", code="object-missing") from error
+    with file:
+        work = partial(analyser.analyse, file.fileno(), kind, size=source.size_bytes)
+        analysis = await offload(work)
+    blob = await offload(to_blob, analysis)
+    return analysis, await objects.put(key, blob, BLOB_TYPE)
+
+
+def _reference(key: str, blob: bytes) -> ObjectRef:
+    return ObjectRef(key=key, sha256=hashlib.sha256(blob).hexdigest(), size_bytes=len(blob), content_type=BLOB_TYPE)
+
+
+def _record(event: UploadCreated, analysis: Analysis | None, blob: ObjectRef | None) -> MediaAnalysed:
+    carried = MediaAnalysed(
+        event_id=result_id(event.event_id, "media_analysis", ANALYSER_VERSION),
+        source_event_id=event.event_id,
+        occurred_at=event.occurred_at,
+        produced_at=datetime.now(UTC),
+        media_id=event.media_id,
+        kind=event.kind,
+        uploader=event.uploader,
+        title=event.title,
+        text=event.text,
+        tags=event.tags,
+        song_id=event.song_id,
+        language=event.language,
+        object=event.object,
+        blob=blob,
+        analyser_version=ANALYSER_VERSION,
+    )
+    return carried if analysis is None else _with_facts(carried, analysis)
+
+
+def _with_facts(record: MediaAnalysed, analysis: Analysis) -> MediaAnalysed:
+    facts = analysis.facts
+    embedded = "\n".join([*analysis.text.tags.values(), analysis.text.subtitles]).strip()
+    return MediaAnalysed(
+        **{
+            **vars(record),
+            "embedded_text": embedded,
+            "container": facts.container,
+            "width_px": facts.width,
+            "height_px": facts.height,
+            "duration_ms": facts.duration_ms,
+            "frame_count": facts.frame_count,
+            "sampled_frames": len(analysis.arrays["frames"]),
+            "shot_count": len(analysis.arrays["shots"]),
+            "has_video": facts.has_video,
+            "has_audio": facts.has_audio,
+            "silence_share": facts.silence_share,
+            "loudness_dbfs": facts.loudness_dbfs,
+        }
+    )

@@ -1,0 +1,237 @@
+"""Counts plays by user and by song, exactly, and keeps each user's taste.
+
+consumes  play.song.played.v1 (by user), play.song.counted.v1 (by song)
+produces  play.song.counted.v1, play.aggregate.updated.v1 (its state)
+stores    Feast views user_taste_v1, item_plays_v1
+
+A song's plays are spread over all partitions. Each partition counts its own part and says so in
+``play.song.counted.v1``; the part is a replaceable value, so hearing it twice changes nothing, and the song's
+total is the sum of the newest parts. Every count carries the offset it has come to: after a kill or a
+replay what is not above it was seen already. A client that sends the same event again is known by its id.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import cast
+
+import numpy as np
+
+from features.ports import FeatureReader, FeatureRow, FeatureWriter, Vector
+from features.views import ITEM_CONTENT, ITEM_PLAYS, USER_TASTE
+from processors.runtime.processor import Emit, Received, State, capability
+from schemas.play import AppliedEvent, PlayAggregate, RecentPlay, SongCounted, SongPlayed
+from schemas.topics import PLAY_AGGREGATED, SONG_COUNTED, SONG_PLAYED
+
+COMPLETED = 0.9
+"""Completion from which a play counts as complete."""
+RECENT_PLAYS = 50
+RECENT_EVENTS = 32
+"""Events remembered by id for each user: a client repeats within seconds."""
+TICK = timedelta(milliseconds=1)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+Batch = Sequence[Received[SongPlayed | SongCounted]]
+
+
+@capability(
+    consumes=(SONG_PLAYED, SONG_COUNTED),
+    produces=(SONG_COUNTED, PLAY_AGGREGATED),
+    state=PLAY_AGGREGATED,
+    batch=True,
+)
+async def play_aggregation(
+    events: Batch,
+    *,
+    state: State,
+    feature_writer: FeatureWriter,
+    feature_reader: FeatureReader,
+    taste_half_life: timedelta,
+) -> list[Emit]:
+    """Counts a batch of plays; features are written before the state that says so."""
+    plays = [cast(Received[SongPlayed], e) for e in events if isinstance(e.record, SongPlayed)]
+    parts = [e.record for e in events if isinstance(e.record, SongCounted)]
+    users, songs = count_plays(plays, state, taste_half_life)
+    totals = add_parts(parts, state, taste_half_life)
+    if users:
+        await feature_writer.push(USER_TASTE.name, await _tastes(users.values(), feature_reader, taste_half_life))
+    if totals:
+        await feature_writer.push(ITEM_PLAYS.name, [_plays_row(total) for total in totals.values()])
+    changed = [*users.values(), *songs.values(), *totals.values()]
+    emits = [Emit(PLAY_AGGREGATED, aggregate.aggregate_id, aggregate) for aggregate in changed]
+    if plays:
+        partition = plays[0].partition
+        emits += [Emit(SONG_COUNTED, song_id, _part(song_id, partition, a)) for song_id, a in songs.items()]
+    return emits
+
+
+def count_plays(
+    plays: Iterable[Received[SongPlayed]], state: State, half_life: timedelta
+) -> tuple[dict[str, PlayAggregate], dict[str, PlayAggregate]]:
+    """Aggregates by user and by song after these plays; those touched, changed or not."""
+    users: dict[str, PlayAggregate] = {}
+    songs: dict[str, PlayAggregate] = {}
+    for received in plays:
+        play, offset = received.record, received.offset
+        user = users.get(play.user_id) or _known(state, f"user:{play.user_id}")
+        song = songs.get(play.song_id) or _known(state, f"song:{play.song_id}")
+        repeated = any(e.event_id == play.event_id and e.offset < offset for e in user.recent_events)
+        users[play.user_id] = _heard(user, play, offset, half_life, repeated=repeated)
+        songs[play.song_id] = _counted(song, play, offset, half_life, repeated=repeated)
+    return users, songs
+
+
+def add_parts(parts: Iterable[SongCounted], state: State, half_life: timedelta) -> dict[str, PlayAggregate]:
+    """Totals by song after these parts; of each partition the newest part counts."""
+    totals: dict[str, PlayAggregate] = {}
+    for part in parts:
+        total = totals.get(part.song_id) or _known(state, f"total:{part.song_id}")
+        newest = {p.source_partition: p for p in total.partials}
+        known = newest.get(part.source_partition)
+        if known is None or part.applied_offset > known.applied_offset:
+            newest[part.source_partition] = part
+            total = _summed(total, [newest[p] for p in sorted(newest)], half_life)
+        totals[part.song_id] = total
+    return totals
+
+
+def taste(plays: Sequence[RecentPlay], vectors: dict[str, Vector], half_life: timedelta) -> Vector | None:
+    """Mean of the content vectors of recent plays, weighted by completion and recency.
+
+    Args:
+        plays: Last plays of one user.
+        vectors: float32 [D] by item id; items without one are left out.
+        half_life: Age difference to the newest play at which a play counts half.
+
+    Returns:
+        float32 [D], unit length; None if no played item has a vector.
+    """
+    newest = max((p.played_at for p in plays), default=EPOCH)
+    heard = [(p, vectors[p.item_id]) for p in plays if p.item_id in vectors]
+    if not heard:
+        return None
+    weights = np.array([p.completion * _decay(newest - p.played_at, half_life) for p, _ in heard])
+    mean = weights @ np.stack([vector for _, vector in heard])
+    length = float(np.linalg.norm(mean))
+    return (mean / length).astype(np.float32) if length > 0 else None
+
+
+def _known(state: State, key: str) -> PlayAggregate:
+    found = state.get(key)
+    if isinstance(found, PlayAggregate):
+        return found
+    return PlayAggregate(aggregate_id=key, plays=0, completions=0, played_ms=0, last_played_at=EPOCH)
+
+
+def _heard(
+    user: PlayAggregate, play: SongPlayed, offset: int, half_life: timedelta, *, repeated: bool
+) -> PlayAggregate:
+    if offset <= user.applied_offset:
+        return user
+    counted = _counted(user, play, offset, half_life, repeated=repeated)
+    if repeated:
+        return counted
+    recent = RecentPlay(item_id=play.song_id, completion=play.completion, played_at=play.occurred_at)
+    return dataclasses.replace(
+        counted,
+        recent_plays=(*user.recent_plays, recent)[-RECENT_PLAYS:],
+        recent_events=(*user.recent_events, AppliedEvent(event_id=play.event_id, offset=offset))[-RECENT_EVENTS:],
+        feature_at=_next_time(user, counted.last_played_at),
+    )
+
+
+def _counted(
+    aggregate: PlayAggregate, play: SongPlayed, offset: int, half_life: timedelta, *, repeated: bool
+) -> PlayAggregate:
+    if offset <= aggregate.applied_offset:
+        return aggregate
+    if repeated:
+        return dataclasses.replace(aggregate, applied_offset=offset)
+    last = max(aggregate.last_played_at, play.occurred_at)
+    return dataclasses.replace(
+        aggregate,
+        plays=aggregate.plays + 1,
+        completions=aggregate.completions + (play.completion >= COMPLETED),
+        played_ms=aggregate.played_ms + play.played_ms,
+        decayed_plays=aggregate.decayed_plays * _decay(last - aggregate.last_played_at, half_life)
+        + _decay(last - play.occurred_at, half_life),
+        last_played_at=last,
+        applied_offset=offset,
+    )
+
+
+def _summed(total: PlayAggregate, parts: Sequence[SongCounted], half_life: timedelta) -> PlayAggregate:
+    last = max(part.last_played_at for part in parts)
+    return dataclasses.replace(
+        total,
+        plays=sum(part.plays for part in parts),
+        completions=sum(part.completions for part in parts),
+        played_ms=sum(part.played_ms for part in parts),
+        decayed_plays=sum(part.decayed_plays * _decay(last - part.last_played_at, half_life) for part in parts),
+        last_played_at=last,
+        partials=tuple(parts),
+        feature_at=_next_time(total, last),
+    )
+
+
+def _next_time(aggregate: PlayAggregate, played_at: datetime) -> datetime:
+    """Event time of the next features: Feast drops a row that is not newer, and a late play has an old time."""
+    return played_at if aggregate.feature_at is None else max(played_at, aggregate.feature_at + TICK)
+
+
+def _decay(age: timedelta, half_life: timedelta) -> float:
+    return float(0.5 ** (age / half_life))
+
+
+def _part(song_id: str, partition: int, aggregate: PlayAggregate) -> SongCounted:
+    return SongCounted(
+        song_id=song_id,
+        source_partition=partition,
+        plays=aggregate.plays,
+        completions=aggregate.completions,
+        played_ms=aggregate.played_ms,
+        decayed_plays=aggregate.decayed_plays,
+        last_played_at=aggregate.last_played_at,
+        applied_offset=aggregate.applied_offset,
+    )
+
+
+async def _tastes(users: Iterable[PlayAggregate], reader: FeatureReader, half_life: timedelta) -> list[FeatureRow]:
+    users = list(users)
+    wanted = sorted({play.item_id for user in users for play in user.recent_plays})
+    rows = await reader.read(ITEM_CONTENT.name, wanted)
+    versions = {row.entity_id: str(row.values["vector_version"]) for row in rows if row is not None}
+    newest = max(versions.values(), default="")
+    vectors = {
+        row.entity_id: row.values["vector"] for row in rows if row is not None and versions[row.entity_id] == newest
+    }
+    return [_taste_row(user, taste(user.recent_plays, vectors, half_life), newest) for user in users]
+
+
+def _taste_row(user: PlayAggregate, vector: Vector | None, version: str) -> FeatureRow:
+    return FeatureRow(
+        user.aggregate_id.removeprefix("user:"),
+        user.feature_at or user.last_played_at,
+        {
+            "vector": vector,
+            "vector_version": version if vector is not None else "",
+            "plays": user.plays,
+            "completion_rate": user.completions / max(user.plays, 1),
+            "played_ms": user.played_ms,
+            "recent_items": [play.item_id for play in reversed(user.recent_plays)],
+        },
+    )
+
+
+def _plays_row(total: PlayAggregate) -> FeatureRow:
+    return FeatureRow(
+        total.aggregate_id.removeprefix("total:"),
+        total.feature_at or total.last_played_at,
+        {
+            "plays": total.plays,
+            "completion_rate": total.completions / max(total.plays, 1),
+            "played_ms": total.played_ms,
+            "decayed_plays": total.decayed_plays,
+        },
+    )

@@ -1,0 +1,251 @@
+"""Builds the heavy things: the only file that turns settings into models and stores.
+
+A capability names what it needs by parameter; the property of the same name here makes it, once a process and
+only when asked for. Imports are inside, so that a worker pays only for what it uses.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+import structlog
+
+from processors.runtime.processor import Capability
+from processors.runtime.publisher import KafkaPublisher
+from processors.runtime.registry import SchemaRegistry
+from processors.runtime.runner import Runner
+from processors.runtime.settings import Settings
+from processors.runtime.state import CompactedState
+from schemas import topics
+from schemas.codec import Codec
+
+if TYPE_CHECKING:
+    from features.feast_store import FeastConfig, FeastWriter
+    from features.feature_reader import RedisFeatureReader
+    from features.milvus_index import MilvusConfig, MilvusIndex
+    from features.ports import AttemptLog, ObjectStore
+    from features.redis_client import RedisClient, RedisConfig
+    from models.content_classification import ContentClassifier
+    from models.content_moderation import Rules
+    from models.media.analysis import MediaAnalyser
+    from models.nsfw import NsfwScorer
+    from models.text_embedding import TextEncoder
+    from models.text_moderation import TextModerator
+    from processors.content_embedding import Encoders
+
+
+class Model(Protocol):
+    @property
+    def version(self) -> str: ...
+
+    @property
+    def providers(self) -> tuple[str, ...]: ...
+
+
+M = TypeVar("M", bound=Model)
+log = structlog.get_logger(__name__)
+GIVEN_BY_THE_WORKER = frozenset({"state", "received", "offload"})
+
+
+class Wiring:
+    """Everything that capabilities and the service may need, built from one ``Settings``."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._closers: list[Callable[[], None]] = []
+
+    def runner(self, capability: Capability) -> Runner:
+        """The capability with all it needs.
+
+        Raises:
+            TypeError: it names something that nobody here can give.
+        """
+        from processors.runtime.offload import offload_for
+
+        parameters = list(inspect.signature(capability.handler).parameters)[1:]
+        needs: dict[str, Any] = {}
+        for name in parameters:
+            if name in GIVEN_BY_THE_WORKER:
+                continue
+            if name.startswith("_") or not isinstance(getattr(type(self), name, None), cached_property):
+                raise TypeError(f"{capability.name} needs {name!r}, which wiring.py does not make")
+            needs[name] = getattr(self, name)
+        if "offload" in parameters:
+            needs["offload"] = offload_for(capability.weight, capability.concurrency)
+            self._closers.append(needs["offload"].close)
+        state: CompactedState[Any] | None = None
+        if capability.state is not None:
+            state = CompactedState(self.settings.kafka, capability.state, self.codec, self.registry.fetch)
+        return Runner(
+            capability,
+            sender=self.publisher,
+            codec=self.codec,
+            fetch_schema=self.registry.fetch,
+            attempts=self.attempts,
+            needs=needs,
+            state=state,
+            max_deliveries=self.settings.worker.max_deliveries,
+        )
+
+    def close(self) -> None:
+        """Close what was built, newest first."""
+        while self._closers:
+            self._closers.pop()()
+
+    # streams
+
+    @cached_property
+    def registry(self) -> SchemaRegistry:
+        registry = SchemaRegistry(self.settings.registry.url)
+        self._closers.append(registry.close)
+        return registry
+
+    @cached_property
+    def codec(self) -> Codec:
+        return self.registry.codec(topics.ALL)
+
+    @cached_property
+    def publisher(self) -> KafkaPublisher:
+        publisher = KafkaPublisher(self.settings.kafka, self.codec)
+        self._closers.append(publisher.close)
+        return publisher
+
+    # stores
+
+    @cached_property
+    def redis_config(self) -> RedisConfig:
+        from features.redis_client import RedisConfig
+
+        return RedisConfig(self.settings.redis.url.get_secret_value(), cluster=self.settings.redis.cluster)
+
+    @cached_property
+    def redis(self) -> RedisClient:
+        from features.redis_client import connect
+
+        return connect(self.redis_config)
+
+    @cached_property
+    def attempts(self) -> AttemptLog:
+        from features.attempts import RedisAttemptLog
+
+        return RedisAttemptLog(self.redis, address=self.redis_config.address)
+
+    @cached_property
+    def objects(self) -> ObjectStore:
+        from features.objects import open_objects
+
+        return open_objects(self.settings.objects_url)
+
+    @cached_property
+    def feast_config(self) -> FeastConfig:
+        from features.feast_store import FeastConfig
+
+        feast = self.settings.feast
+        return FeastConfig(self.redis_config, self.settings.feast_folder.resolve(), feast.registry, feast.project)
+
+    @cached_property
+    def feature_writer(self) -> FeastWriter:
+        from features.feast_store import FeastWriter
+
+        writer = FeastWriter(self.feast_config, self.redis)
+        self._closers.append(writer.close)
+        return writer
+
+    @cached_property
+    def feature_reader(self) -> RedisFeatureReader:
+        from features.feature_reader import RedisFeatureReader
+
+        return RedisFeatureReader(self.redis, self.settings.feast.project, address=self.redis_config.address)
+
+    @cached_property
+    def milvus_config(self) -> MilvusConfig:
+        from features.milvus_index import MilvusConfig
+
+        token = self.settings.milvus.token
+        return MilvusConfig(self.settings.milvus.uri, "" if token is None else token.get_secret_value())
+
+    @cached_property
+    def vector_index(self) -> MilvusIndex:
+        from features.milvus_index import MilvusIndex
+
+        index = MilvusIndex(self.milvus_config)
+        self._closers.append(index.close)
+        return index
+
+    # models
+
+    @cached_property
+    def _session(self) -> dict[str, Any]:
+        models = self.settings.models
+        return {"providers": models.providers, "threads": models.threads, "folder": self.settings.models_folder}
+
+    @cached_property
+    def analyser(self) -> MediaAnalyser:
+        from models.media.analysis import MediaAnalyser
+
+        analyser = MediaAnalyser()
+        report = analyser.sandbox_report
+        say = log.info if report.complete else log.warning
+        say("media sandbox", network_namespace=report.network_namespace, missing=report.missing, holes=report.holes)
+        self._closers.append(analyser.close)
+        return analyser
+
+    @cached_property
+    def nsfw(self) -> NsfwScorer:
+        from models.nsfw import NsfwScorer
+
+        return _announced(NsfwScorer(**self._session))
+
+    @cached_property
+    def text_encoder(self) -> TextEncoder:
+        from models.text_embedding import TextEncoder
+
+        return TextEncoder(self.settings.models.threads, self.settings.models_folder)
+
+    @cached_property
+    def text_moderator(self) -> TextModerator:
+        from models.text_moderation import TextModerator
+
+        return _announced(TextModerator(**self._session))
+
+    @cached_property
+    def moderation_rules(self) -> Rules:
+        from models.content_moderation import Rules
+
+        return Rules(**self.settings.moderation.model_dump())
+
+    @cached_property
+    def encoders(self) -> Encoders:
+        from models.audio_embedding import AudioEncoder
+        from models.content_vector import ContentVectoriser
+        from models.image_embedding import ImageEncoder
+        from processors.content_embedding import Encoders
+
+        return Encoders(
+            audio=_announced(AudioEncoder(**self._session)),
+            image=_announced(ImageEncoder(**self._session)),
+            text=self.text_encoder,
+            joint=ContentVectoriser(self.settings.models_folder),
+        )
+
+    @cached_property
+    def classifier(self) -> ContentClassifier:
+        from models.content_classification import ContentClassifier
+
+        return _announced(ContentClassifier(**self._session))
+
+    # values
+
+    @cached_property
+    def taste_half_life(self) -> timedelta:
+        return timedelta(hours=self.settings.recommend.taste_half_life_h)
+
+
+def _announced(model: M) -> M:
+    """Say at start which model runs on what."""
+    log.info("model loaded", model=model.version, providers=model.providers)
+    return model

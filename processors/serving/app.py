@@ -1,0 +1,50 @@
+"""The HTTP service as an ASGI application."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+
+from processors.serving import problems
+from processors.serving.documentation import PROBLEM_SCHEMA
+from processors.serving.entry import lifespan_of
+from processors.serving.events import EventRoutes, ExposureIn
+from processors.serving.health import HealthRoutes
+from processors.serving.media import MediaRoutes
+from processors.serving.metrics import RequestMetrics
+from processors.serving.parts import ServiceParts
+from processors.serving.recommend import RecommendRoutes
+from processors.serving.uploads import UploadRoutes
+
+__all__ = ["ServiceParts", "create_app"]
+
+DESCRIPTION = """What a music app calls when its users upload, change an avatar or press play, and what its
+recommender services read. Every error is an RFC 9457 problem document with a stable `code`."""
+
+
+def create_app(parts: ServiceParts) -> FastAPI:
+    """The application; nothing is started before its lifespan begins."""
+    app = FastAPI(
+        title="Overture",
+        version="1",
+        description=DESCRIPTION,
+        lifespan=lifespan_of(parts),
+        redirect_slashes=False,
+    )
+    problems.install(app)
+    for routes in (UploadRoutes, EventRoutes, MediaRoutes, RecommendRoutes, HealthRoutes):
+        app.include_router(routes(parts).router)
+    app.add_middleware(RequestMetrics, metrics=parts.metrics)
+    parts.metrics.watch_snapshot(lambda: len(parts.catalogue), lambda: parts.catalogue.age_s)
+    generate = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = generate()
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        schemas.setdefault("Problem", PROBLEM_SCHEMA)
+        schemas.setdefault("ExposureIn", ExposureIn.model_json_schema())
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the document
+    return app

@@ -1,0 +1,333 @@
+"""The published items, in this process: what recall searches and the only list of what may be answered.
+
+Fed by followers of ``item.catalogue.changed`` and of the play counts. Reads and writes take one short lock;
+reads are a few numpy calls over columns. Measured: 20,000 items of 192 numbers, exact product 0.3 ms.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from features.ports import Vector
+from features.views import CONTENT_JOINT
+from processors.serving.ann import RowIndex
+from processors.serving.candidates import Candidates
+from processors.serving.decoding import Decoder
+from processors.serving.item_table import KIND_CODE, ItemTable, Mask, Rows
+from processors.serving.popularity import HOUR_MS, PlayCounts
+from schemas.item import ItemChanged
+from schemas.play import PlayAggregate, SongCounted
+from schemas.topics import ITEM_CHANGED, PLAY_AGGREGATED, SONG_COUNTED
+
+EXACT_BELOW = 20_000
+"""Up to so many searchable rows the exact product is faster than the index, and exact."""
+FRESH_HALF_LIFE_H = 72.0
+COLD_QUALITY_WEIGHT = 0.3
+QUALITY_PRIOR_PLAYS = 5.0
+TOTAL_PREFIX = "total:"
+UNIT_TOLERANCE = 1e-3
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Where:
+    """Which items a search may return.
+
+    Attributes:
+        kind: Only this kind; None: any.
+        cold: Only cold (True) or only warm (False) ones; None: both.
+        exclude: Item ids left out.
+        exclude_uploader: Uploader whose items are left out.
+    """
+
+    kind: str | None = None
+    cold: bool | None = None
+    exclude: Collection[str] = ()
+    exclude_uploader: str | None = None
+
+
+class CatalogueSnapshot:
+    """Published items with vectors and popularity.
+
+    An item is published as long as its newest ``ItemChanged`` (by ``seq``) says so; only vectors of one
+    version are searched. Items without a searchable vector are still found by popularity and freshness.
+
+    Args:
+        decoder: Decodes the followed topics.
+        cold_plays: Plays from which an item is no longer cold.
+        half_life_h: Hours after which a play counts half.
+        vector_version: The version that is searched; None: that of the newest item seen.
+        dim: Length of the vectors.
+        exact_below: See ``EXACT_BELOW``.
+    """
+
+    def __init__(
+        self,
+        decoder: Decoder,
+        *,
+        cold_plays: int,
+        half_life_h: float,
+        vector_version: str | None = None,
+        dim: int = CONTENT_JOINT.dim,
+        exact_below: int = EXACT_BELOW,
+    ) -> None:
+        self._decoder = decoder
+        self._cold_plays = cold_plays
+        self._half_life_ms = half_life_h * HOUR_MS
+        self._exact_below = exact_below
+        self._pinned = vector_version is not None
+        self._version = vector_version or ""
+        self._version_at_ms = 0
+        self._lock = threading.Lock()
+        self._table = ItemTable(dim)
+        self._fence: dict[str, int] = {}
+        self._numbers: dict[str, int] = {}
+        self._counts = PlayCounts(half_life_h)
+        self._indexes = {True: RowIndex(dim), False: RowIndex(dim)}
+        self._changed_at = time.monotonic()
+
+    # -- what the followers call -----------------------------------------------------------------
+
+    def apply(self, topic: str, key: str, value: bytes | None) -> None:
+        """Take one record of a followed topic.
+
+        Raises:
+            BadEventError: it does not decode.
+            UnavailableError: its schema cannot be fetched at the moment.
+        """
+        if topic == ITEM_CHANGED.name:
+            self._apply_item(key, None if value is None else self._decoder.decode(value, ItemChanged))
+        elif topic == SONG_COUNTED.name and value is not None:
+            self._apply_counts([self._decoder.decode(value, SongCounted)])
+        elif topic == PLAY_AGGREGATED.name and value is not None and key.startswith(TOTAL_PREFIX):
+            self._apply_counts(self._decoder.decode(value, PlayAggregate).partials)
+
+    def _apply_item(self, item_id: str, change: ItemChanged | None) -> None:
+        with self._lock:
+            self._changed_at = time.monotonic()
+            if change is None:
+                self._fence.pop(item_id, None)
+                self._remove(item_id)
+                return
+            if change.seq < self._fence.get(change.item_id, change.seq):
+                return
+            self._fence[change.item_id] = change.seq
+            if change.change == "published":
+                self._put(change)
+            else:
+                self._remove(change.item_id)
+
+    def _apply_counts(self, counts: Collection[SongCounted]) -> None:
+        with self._lock:
+            for counted in counts:
+                if self._counts.apply(counted):
+                    row = self._table.row(counted.song_id)
+                    if row is not None:
+                        self._set_plays(row, counted.song_id)
+                        self._reindex(row)
+
+    def _put(self, change: ItemChanged) -> None:
+        row = self._table.claim(change.item_id)
+        columns = self._table.columns
+        columns.kind[row] = KIND_CODE[change.kind]
+        columns.uploader[row] = self._number("uploader", change.uploader)
+        columns.published_ms[row] = int(change.occurred_at.timestamp() * 1000)
+        columns.version[row] = self._number("version", change.vector_version)
+        columns.alive[row] = True
+        vector = self._unit(change)
+        if vector is not None:
+            self._table.vectors[row] = vector
+            self._adopt(change)
+        columns.indexed[row] = vector is not None and change.vector_version == self._version
+        self._set_plays(row, change.item_id)
+        self._reindex(row, moved=True)
+
+    def _unit(self, change: ItemChanged) -> Vector | None:
+        if not change.vector:
+            return None
+        vector = np.asarray(change.vector, np.float32)
+        norm = float(np.linalg.norm(vector))
+        if vector.shape != (self._table.dim,) or not np.isfinite(norm) or abs(norm - 1.0) > UNIT_TOLERANCE:
+            log.warning("vector not searchable", item=change.item_id, shape=vector.shape, norm=norm)
+            return None
+        return vector
+
+    def _adopt(self, change: ItemChanged) -> None:
+        """Turn to a newer version of the vectors; items embedded with the old one wait for theirs."""
+        at_ms = int(change.changed_at.timestamp() * 1000)
+        if self._pinned or change.vector_version == self._version or at_ms < self._version_at_ms:
+            return
+        log.info("vector version", old=self._version, new=change.vector_version)
+        self._version, self._version_at_ms = change.vector_version, at_ms
+        columns, size = self._table.columns, self._table.size
+        current = self._number("version", change.vector_version)
+        columns.indexed[:size] = columns.alive[:size] & (columns.version[:size] == current)
+        self._indexes = {True: RowIndex(self._table.dim), False: RowIndex(self._table.dim)}
+
+    def _set_plays(self, row: int, item_id: str) -> None:
+        plays, columns = self._counts.total(item_id), self._table.columns
+        columns.plays[row] = plays.plays
+        columns.completions[row] = plays.completions
+        columns.decayed[row] = plays.decayed
+        columns.played_ms[row] = plays.last_ms
+
+    def _reindex(self, row: int, *, moved: bool = False) -> None:
+        """Bring the row into the index of its partition, and out of the other."""
+        cold = bool(self._table.columns.plays[row] < self._cold_plays)
+        self._indexes[not cold].drop(row)
+        if not self._table.columns.indexed[row]:
+            self._indexes[cold].drop(row)
+        elif moved or row not in self._indexes[cold]:
+            self._indexes[cold].put(row, self._table.vectors[row])
+
+    def _remove(self, item_id: str) -> None:
+        row = self._table.release(item_id)
+        if row is not None:
+            for index in self._indexes.values():
+                index.drop(row)
+
+    def _number(self, space: str, text: str) -> int:
+        return self._numbers.setdefault(f"{space}:{text}", len(self._numbers))
+
+    # -- what requests call ----------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    @property
+    def vector_version(self) -> str:
+        """Version of the vectors that are searched; empty before the first."""
+        return self._version
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since the last change of an item."""
+        return time.monotonic() - self._changed_at
+
+    def known(self, item_id: str) -> bool:
+        """Whether the item was ever published or withdrawn here."""
+        return item_id in self._fence
+
+    def vector_of(self, item_id: str) -> Vector | None:
+        """The published item's vector [D], unit length; None if it is not searchable."""
+        with self._lock:
+            row = self._table.row(item_id)
+            if row is None or not self._table.columns.indexed[row]:
+                return None
+            found: Vector = self._table.vectors[row].copy()
+            return found
+
+    def nearest(self, vector: Vector, limit: int, where: Where) -> Candidates:
+        """Items nearest to ``vector`` [D], unit length, best first; score = similarity."""
+        with self._lock:
+            allowed = self._mask(where) & self._table.columns.indexed[: self._table.size]
+            if np.count_nonzero(allowed) <= self._exact_below:
+                rows, scores = self._exact(vector, limit, allowed)
+            else:
+                rows, scores = self._approximate(vector, limit, allowed, where.cold)
+            return self._candidates(rows, scores, scores)
+
+    def popular(self, limit: int, where: Where, now_ms: int) -> Candidates:
+        """Items most played of late, best first; score = decayed plays as of ``now_ms``."""
+        with self._lock:
+            rows = np.flatnonzero(self._mask(where))
+            columns = self._table.columns
+            age_ms = np.maximum(0, now_ms - columns.played_ms[rows])
+            return self._best(rows, columns.decayed[rows] * np.exp2(-age_ms / self._half_life_ms), limit)
+
+    def freshest(self, limit: int, where: Where, now_ms: int) -> Candidates:
+        """New items first, well listened ones before others of the same age.
+
+        score = (1 - w) * 2^(-age / 72 h) + w * smoothed completion rate, w = 0.3, the rate smoothed with
+        5 plays at one half.
+        """
+        with self._lock:
+            rows = np.flatnonzero(self._mask(where))
+            columns = self._table.columns
+            age_h = np.maximum(0, now_ms - columns.published_ms[rows]) / HOUR_MS
+            rate = (columns.completions[rows] + 0.5 * QUALITY_PRIOR_PLAYS) / (columns.plays[rows] + QUALITY_PRIOR_PLAYS)
+            fresh = np.exp2(-age_h / FRESH_HALF_LIFE_H)
+            return self._best(rows, (1 - COLD_QUALITY_WEIGHT) * fresh + COLD_QUALITY_WEIGHT * rate, limit)
+
+    def pick(self, item_ids: list[str], vector: Vector | None) -> Candidates:
+        """The published ones of ``item_ids`` in the order asked, each once, compared with ``vector``."""
+        with self._lock:
+            rows = self._table.rows(item_ids)
+            similarity = np.zeros(len(rows), np.float32)
+            if vector is not None:
+                searchable = self._table.columns.indexed[rows]
+                similarity[searchable] = self._table.vectors[rows[searchable]] @ vector
+            return self._candidates(rows, similarity, similarity)
+
+    # -- under the lock --------------------------------------------------------------------------
+
+    def _mask(self, where: Where) -> Mask:
+        columns, size = self._table.columns, self._table.size
+        mask: Mask = columns.alive[:size].copy()
+        if where.kind is not None:
+            mask &= columns.kind[:size] == KIND_CODE[where.kind]
+        if where.cold is not None:
+            mask &= (columns.plays[:size] < self._cold_plays) == where.cold
+        if where.exclude_uploader is not None:
+            number = self._numbers.get(f"uploader:{where.exclude_uploader}", -1)
+            mask &= columns.uploader[:size] != number
+        if where.exclude:
+            mask[self._table.rows(list(where.exclude))] = False
+        return mask
+
+    def _exact(self, vector: Vector, limit: int, allowed: Mask) -> tuple[Rows, NDArray[np.float32]]:
+        rows = np.flatnonzero(allowed)
+        # A few rows are gathered; for many the whole product is cheaper than the copy.
+        if len(rows) * 4 < len(allowed):
+            scores = self._table.vectors[rows] @ vector
+        else:
+            scores = (self._table.vectors[: self._table.size] @ vector)[rows]
+        top = _top(scores, limit)
+        return rows[top], scores[top]
+
+    def _approximate(
+        self, vector: Vector, limit: int, allowed: Mask, cold: bool | None
+    ) -> tuple[Rows, NDArray[np.float32]]:
+        partitions = (True, False) if cold is None else (cold,)
+        found = [self._indexes[c].search(vector, limit, allowed) for c in partitions]
+        rows = np.concatenate([r for r, _ in found])
+        scores = np.concatenate([s for _, s in found])
+        top = _top(scores, limit)
+        return rows[top], scores[top]
+
+    def _best(self, rows: Rows, scores: NDArray[np.float64], limit: int) -> Candidates:
+        top = _top(scores, limit)
+        return self._candidates(rows[top], np.zeros(len(top), np.float32), scores[top].astype(np.float32))
+
+    def _candidates(self, rows: Rows, similarity: NDArray[np.float32], score: NDArray[np.float32]) -> Candidates:
+        columns = self._table.columns
+        return Candidates(
+            ids=columns.ids[rows],
+            kind=columns.kind[rows],
+            cold=columns.plays[rows] < self._cold_plays,
+            similarity=similarity,
+            score=score,
+            reason=np.zeros(len(rows), np.int8),
+            published_ms=columns.published_ms[rows],
+            plays=columns.plays[rows],
+            completions=columns.completions[rows],
+            decayed=columns.decayed[rows],
+            played_ms=columns.played_ms[rows],
+        )
+
+
+def _top(scores: NDArray[np.floating], limit: int) -> Rows:
+    """Indices of the largest scores, best first; equal ones in order of arrival."""
+    if limit < len(scores):
+        part = np.argpartition(-scores, limit - 1)[:limit] if limit > 0 else np.empty(0, np.int64)
+        part.sort()
+        return part[np.argsort(-scores[part], kind="stable")]
+    return np.argsort(-scores, kind="stable")

@@ -1,0 +1,45 @@
+"""Shows one upload's way, as the service tells it."""
+
+from __future__ import annotations
+
+import httpx
+from rich.console import Console
+from rich.table import Table
+
+from processors.runtime.settings import Settings
+from schemas.errors import AppError, UnavailableError
+
+
+class UnknownMediaError(AppError):
+    """No upload has that id."""
+
+    code = "media-unknown"
+    http_status = 404
+
+
+def show(settings: Settings, media_id: str, console: Console) -> None:
+    """Print state, reasons, labels and timeline.
+
+    Raises:
+        UnknownMediaError: no upload has that id.
+        UnavailableError: the service does not answer.
+    """
+    url = f"http://{settings.http.host}:{settings.http.port}/v1/media/{media_id}"
+    try:
+        answer = httpx.get(url, timeout=10)
+    except httpx.TransportError as error:
+        raise UnavailableError(f"the service at {url} does not answer: {error}") from error
+    if answer.status_code == httpx.codes.NOT_FOUND:
+        raise UnknownMediaError(f"no upload has the id {media_id}")
+    if answer.is_error:
+        raise UnavailableError(f"the service answered {answer.status_code}: {answer.text[:300]}")
+    media = answer.json()
+    console.print(f"[bold]{media['media_id']}[/] {media['kind']}: [bold]{media['state']}[/]")
+    for reason in media["reasons"]:
+        console.print(f"  {reason['code']}: {reason['text']}")
+    if media["labels"]:
+        console.print("  labels: " + ", ".join(f"{each['name']} {each['score']:.2f}" for each in media["labels"]))
+    table = Table("stage", "state", "at", box=None)
+    for entry in media["timeline"]:
+        table.add_row(entry["stage"], entry["state"], entry["at"])
+    console.print(table)

@@ -1,0 +1,223 @@
+"""The snapshot of published items."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from processors.serving.catalogue import CatalogueSnapshot, Where
+from processors.serving.decoding import Decoder
+from schemas.play import PlayAggregate, SongCounted
+from schemas.topics import ITEM_CHANGED, PLAY_AGGREGATED, SONG_COUNTED
+from tests.fakes.serving import DIM, NOW, counted, item, no_registry, numbered_codec
+
+X, Y = np.eye(DIM, dtype=np.float32)[:2]
+NOW_MS = int(NOW.timestamp() * 1000)
+CODEC = numbered_codec()
+
+
+def snapshot(**changes) -> CatalogueSnapshot:
+    return CatalogueSnapshot(
+        Decoder(CODEC, no_registry), **({"cold_plays": 10, "half_life_h": 72.0, "dim": DIM} | changes)
+    )
+
+
+def tell(catalogue: CatalogueSnapshot, *records) -> None:
+    for record in records:
+        if isinstance(record, SongCounted):
+            catalogue.apply(SONG_COUNTED.name, record.song_id, CODEC.encode(record))
+        else:
+            catalogue.apply(ITEM_CHANGED.name, record.item_id, CODEC.encode(record))
+
+
+def near(catalogue: CatalogueSnapshot, vector=X, limit=10, **where) -> list[str]:
+    return list(catalogue.nearest(np.asarray(vector, np.float32), limit, Where(**where)).ids)
+
+
+def test_nearest_first() -> None:
+    catalogue = snapshot()
+    tell(catalogue, item("far", (0, 1, 0, 0)), item("near", (1, 0.1, 0, 0)), item("mid", (1, 1, 0, 0)))
+    found = catalogue.nearest(X, 10, Where())
+    assert list(found.ids) == ["near", "mid", "far"]
+    assert found.similarity == pytest.approx([0.995, 0.7071, 0.0], abs=1e-3)
+    assert near(catalogue, limit=1) == ["near"]
+
+
+def test_a_withdrawn_item_is_gone_at_once_and_its_row_is_used_again() -> None:
+    catalogue = snapshot()
+    tell(catalogue, item("a"), item("b", (0, 1, 0, 0)), item("a", (), change="withdrawn", seq=2))
+    assert near(catalogue) == ["b"]
+    assert len(catalogue) == 1
+    tell(catalogue, item("c", kind="audio"))
+    found = catalogue.nearest(X, 10, Where())
+    assert list(found.ids) == ["c", "b"]
+    assert list(catalogue.pick(["a"], X).ids) == []
+
+
+def test_seq_fences_late_records_also_after_withdrawal() -> None:
+    catalogue = snapshot()
+    tell(catalogue, item("a", seq=3), item("a", (), change="withdrawn", seq=2))
+    assert near(catalogue) == ["a"]
+    tell(catalogue, item("a", (), change="withdrawn", seq=4), item("a", seq=3))
+    assert near(catalogue) == []
+    tell(catalogue, item("a", seq=5))
+    assert near(catalogue) == ["a"]
+
+
+def test_the_same_record_twice_changes_nothing() -> None:
+    catalogue = snapshot()
+    tell(catalogue, item("a"), item("a"), item("a"))
+    assert near(catalogue) == ["a"]
+    assert len(catalogue) == 1
+
+
+def test_a_tombstone_forgets() -> None:
+    catalogue = snapshot()
+    tell(catalogue, item("a"))
+    catalogue.apply(ITEM_CHANGED.name, "a", None)
+    assert (near(catalogue), len(catalogue), catalogue.known("a")) == ([], 0, False)
+
+
+def test_an_unknown_change_is_never_answered() -> None:
+    catalogue = snapshot()
+    tell(catalogue, item("a", change="unknown"))
+    assert near(catalogue) == []
+    assert len(catalogue.freshest(9, Where(), NOW_MS)) == 0
+
+
+def test_filters() -> None:
+    catalogue = snapshot()
+    tell(
+        catalogue,
+        item("v"),
+        item("p", kind="post"),
+        item("mine", uploader="me"),
+        item("warm"),
+        counted("warm", 10),
+        counted("v", 9),
+    )
+    assert near(catalogue, kind="post") == ["p"]
+    assert set(near(catalogue, cold=True)) == {"v", "p", "mine"}
+    assert near(catalogue, cold=False) == ["warm"]
+    assert set(near(catalogue, exclude={"v", "ghost"})) == {"p", "mine", "warm"}
+    assert set(near(catalogue, exclude_uploader="me")) == {"v", "p", "warm"}
+    assert len(near(catalogue, exclude_uploader="nobody")) == 4
+
+
+def test_only_the_current_version_is_searched_but_others_stay_published() -> None:
+    catalogue = snapshot()
+    late = NOW + timedelta(hours=1)
+    tell(catalogue, item("old"), item("new", vector_version="joint-2", at=late))
+    assert catalogue.vector_version == "joint-2"
+    assert near(catalogue) == ["new"]
+    assert set(catalogue.freshest(9, Where(), NOW_MS).ids) == {"old", "new"}
+    tell(catalogue, item("older", vector_version="joint-1", at=NOW))
+    assert catalogue.vector_version == "joint-2"
+    tell(catalogue, item("old", vector_version="joint-2", seq=2, at=late))
+    assert set(near(catalogue)) == {"new", "old"}
+
+
+def test_a_pinned_version_stays() -> None:
+    catalogue = snapshot(vector_version="joint-1")
+    tell(catalogue, item("a"), item("b", vector_version="joint-2", at=NOW + timedelta(days=1)))
+    assert near(catalogue) == ["a"]
+
+
+@pytest.mark.parametrize("vector", [(), (1.0, 0.0), (3.0, 0.0, 0.0, 0.0), (0.0,) * 4, (float("nan"),) * 4])
+def test_a_vector_that_cannot_be_compared_leaves_the_item_published(vector: tuple) -> None:
+    catalogue = snapshot()
+    record = item("odd")
+    object.__setattr__(record, "vector", vector)
+    tell(catalogue, item("a"), record)
+    assert near(catalogue) == ["a"]
+    assert "odd" in catalogue.freshest(9, Where(), NOW_MS).ids
+    assert catalogue.vector_of("odd") is None
+
+
+def test_counts_are_summed_over_partitions_and_replaced_within_one() -> None:
+    catalogue = snapshot()
+    tell(catalogue, item("a"), counted("a", 4, 0, 10), counted("a", 5, 1, 3), counted("a", 6, 0, 12))
+    assert list(catalogue.pick(["a"], None).plays) == [11]
+    tell(catalogue, counted("a", 4, 0, 10), counted("a", 6, 0, 12))
+    assert list(catalogue.pick(["a"], None).plays) == [11]
+
+
+def test_counts_that_come_before_the_item_are_kept() -> None:
+    catalogue = snapshot()
+    tell(catalogue, counted("a", 20), item("a"))
+    assert near(catalogue, cold=False) == ["a"]
+
+
+def test_totals_of_the_state_topic_feed_the_counts_too() -> None:
+    catalogue = snapshot()
+    tell(catalogue, item("a"))
+    total = PlayAggregate(
+        aggregate_id="total:a",
+        plays=12,
+        completions=1,
+        played_ms=1,
+        last_played_at=NOW,
+        partials=(counted("a", 7, 0), counted("a", 5, 1)),
+    )
+    catalogue.apply(PLAY_AGGREGATED.name, "total:a", CODEC.encode(total))
+    catalogue.apply(PLAY_AGGREGATED.name, "user:x", b"never decoded")
+    assert list(catalogue.pick(["a"], None).plays) == [12]
+
+
+def test_popularity_decays() -> None:
+    catalogue = snapshot()
+    tell(
+        catalogue,
+        item("hit"),
+        item("old-hit"),
+        counted("hit", 20, last_played_at=NOW),
+        counted("old-hit", 30, 0, last_played_at=NOW - timedelta(hours=144)),
+        counted("old-hit", 2, 1, last_played_at=NOW),
+    )
+    found = catalogue.popular(9, Where(), NOW_MS)
+    assert list(found.ids) == ["hit", "old-hit"]
+    assert found.score == pytest.approx([20.0, 30 / 4 + 2])
+
+
+def test_fresh_and_well_listened_first() -> None:
+    catalogue = snapshot()
+    tell(catalogue, item("new", at=NOW), item("old", at=NOW - timedelta(days=30)), item("loved", at=NOW))
+    tell(catalogue, counted("loved", 8, completions=8))
+    assert list(catalogue.freshest(9, Where(), NOW_MS).ids) == ["loved", "new", "old"]
+
+
+def test_the_table_grows_and_keeps_its_rows() -> None:
+    catalogue = snapshot()
+    for n in range(700):
+        tell(catalogue, item(f"i{n}", (np.cos(n / 700), np.sin(n / 700), 0, 0)))
+    assert near(catalogue, limit=3) == ["i0", "i1", "i2"]
+    assert near(catalogue, (np.cos(1.0), np.sin(1.0), 0, 0), limit=1) == ["i699"]
+
+
+def test_the_index_agrees_with_the_exact_product_through_changes() -> None:
+    dice = np.random.default_rng(3)
+    exact, index = snapshot(), snapshot(exact_below=0)
+    vectors = dice.normal(size=(400, DIM))
+    for catalogue in (exact, index):
+        for n, vector in enumerate(vectors):
+            tell(catalogue, item(f"i{n}", vector, kind=("video", "audio")[n % 2]))
+        for n in range(0, 400, 3):
+            tell(catalogue, counted(f"i{n}", 50))
+        for n in range(0, 400, 7):
+            tell(catalogue, item(f"i{n}", (), change="withdrawn", seq=2))
+        for n in range(0, 400, 14):
+            tell(catalogue, item(f"i{n}", -vectors[n], seq=3))
+    shared = total = 0
+    for _ in range(20):
+        vector = dice.normal(size=DIM)
+        vector /= np.linalg.norm(vector)
+        for where in ({}, {"cold": True}, {"cold": False}, {"kind": "audio"}):
+            want, got = near(exact, vector, 10, **where), near(index, vector, 10, **where)
+            assert len(got) == 10
+            shared += len(set(want) & set(got))
+            total += 10
+    assert shared / total > 0.97
+    for n in range(7, 400, 14):
+        assert f"i{n}" not in near(index, -vectors[n], 400)

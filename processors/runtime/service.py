@@ -19,7 +19,7 @@ from processors.serving.follower import Follower, kafka_consumer
 from processors.serving.metrics import ServiceMetrics
 from processors.serving.parts import ServiceParts
 from processors.serving.status_view import FollowedStatus
-from schemas.topics import ITEM_CHANGED, MEDIA_STATUS, SONG_COUNTED
+from schemas.topics import ITEM_CHANGED, MEDIA_STATUS, PLAY_AGGREGATED, SONG_COUNTED
 
 
 def build_app(wiring: Wiring) -> FastAPI:
@@ -34,7 +34,8 @@ def build_app(wiring: Wiring) -> FastAPI:
     followers = (
         Follower(
             "catalogue",
-            (ITEM_CHANGED.name, SONG_COUNTED.name),
+            # totals outlive the parts: a fresh process knows what was popular last week
+            (ITEM_CHANGED.name, SONG_COUNTED.name, PLAY_AGGREGATED.name),
             catalogue.apply,
             metrics,
             kafka_consumer(settings.kafka, "catalogue"),

@@ -1,6 +1,8 @@
-"""Approximate neighbours of one partition of the snapshot, by row number."""
+"""Approximate neighbours in the snapshot's two partitions, by row number."""
 
 from __future__ import annotations
+
+import threading
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,46 +10,57 @@ from usearch.index import Index
 
 from processors.serving.item_table import Mask, Rows
 
+EXPANSION = 256
+"""Nodes HNSW looks at at least; the default of 64 loses a third of 50 neighbours of random vectors."""
+MARGIN = 1.2
 OVERFETCH = 4
 
 
-class RowIndex:
-    """HNSW over unit vectors (usearch, inner product). Keys are rows of the item table. Not locked.
+class PartitionIndexes:
+    """One HNSW for cold rows and one for warm ones (usearch, inner product of unit vectors).
+
+    Keys are rows of the item table. Putting a row takes about a millisecond, so its lock is its own and is
+    held for one row at a time.
 
     Args:
         dim: Length of the vectors.
     """
 
     def __init__(self, dim: int) -> None:
-        self._index = Index(ndim=dim, metric="ip", dtype="f32")
+        self._lock = threading.Lock()
+        self._of = {
+            cold: Index(ndim=dim, metric="ip", dtype="f32", expansion_search=EXPANSION) for cold in (True, False)
+        }
 
-    def __len__(self) -> int:
-        return len(self._index)
+    def put(self, row: int, vector: NDArray[np.float32] | None, *, cold: bool) -> None:
+        """Have the row with this vector in this partition only; None: in neither."""
+        with self._lock:
+            for index in self._of.values():
+                if row in index:
+                    index.remove(row)
+            if vector is not None:
+                self._of[cold].add(row, vector, threads=1)
 
-    def __contains__(self, row: int) -> bool:
-        return row in self._index
+    def search(
+        self, vector: NDArray[np.float32], limit: int, allowed: Mask, cold: bool | None
+    ) -> tuple[Rows, NDArray[np.float32]]:
+        """At most ``limit`` allowed rows of each partition asked for, with their inner products, unordered."""
+        partitions = (True, False) if cold is None else (cold,)
+        with self._lock:
+            found = [_search(self._of[c], vector, limit, allowed) for c in partitions]
+        return np.concatenate([rows for rows, _ in found]), np.concatenate([scores for _, scores in found])
 
-    def put(self, row: int, vector: NDArray[np.float32]) -> None:
-        """Add or replace a row's vector."""
-        self.drop(row)
-        self._index.add(row, vector, threads=1)
 
-    def drop(self, row: int) -> None:
-        """Remove a row; an absent one is no error."""
-        if row in self._index:
-            self._index.remove(row)
-
-    def search(self, vector: NDArray[np.float32], limit: int, allowed: Mask) -> tuple[Rows, NDArray[np.float32]]:
-        """Nearest allowed rows and their inner products, best first.
-
-        The index knows no filters, so more than asked is fetched, and again more where too little was left.
-        """
-        fetched = min(len(self), OVERFETCH * limit)
-        while fetched:
-            matches = self._index.search(vector, fetched, threads=1)
-            rows = matches.keys.astype(np.int64)
-            keep = allowed[rows]
-            if keep.sum() >= limit or fetched == len(self):
-                return rows[keep][:limit], (1.0 - matches.distances[keep][:limit]).astype(np.float32)
-            fetched = min(len(self), fetched * OVERFETCH)
-        return np.empty(0, np.int64), np.empty(0, np.float32)
+def _search(index: Index, vector: NDArray[np.float32], limit: int, allowed: Mask) -> tuple[Rows, NDArray[np.float32]]:
+    """The index knows no filters: as many more are fetched as the filter will take away, and again more where
+    too little was left."""
+    expected = limit * len(index) / max(1, int(np.count_nonzero(allowed)))
+    fetched = min(len(index), int(MARGIN * expected) + 16)
+    while fetched:
+        matches = index.search(vector, fetched, threads=1)
+        rows = matches.keys.astype(np.int64)
+        keep = allowed[rows]
+        if keep.sum() >= limit or fetched == len(index):
+            return rows[keep][:limit], (1.0 - matches.distances[keep][:limit]).astype(np.float32)
+        fetched = min(len(index), fetched * OVERFETCH)
+    return np.empty(0, np.int64), np.empty(0, np.float32)

@@ -1,7 +1,8 @@
 """The published items, in this process: what recall searches and the only list of what may be answered.
 
 Fed by followers of ``item.catalogue.changed`` and of the play counts. Reads and writes take one short lock;
-reads are a few numpy calls over columns. Measured: 20,000 items of 192 numbers, exact product 0.3 ms.
+reads are a few numpy calls over columns. Measured with 19,000 items of 192 numbers: a change takes 0.05 ms,
+recall and rank of 500 candidates 1.1 ms.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from features.ports import Vector
 from features.views import CONTENT_JOINT
-from processors.serving.ann import RowIndex
+from processors.serving.ann import PartitionIndexes
 from processors.serving.candidates import Candidates
 from processors.serving.decoding import Decoder
 from processors.serving.item_table import KIND_CODE, ItemTable, Mask, Rows
@@ -26,8 +27,9 @@ from schemas.item import ItemChanged
 from schemas.play import PlayAggregate, SongCounted
 from schemas.topics import ITEM_CHANGED, PLAY_AGGREGATED, SONG_COUNTED
 
-EXACT_BELOW = 20_000
-"""Up to so many searchable rows the exact product is faster than the index, and exact."""
+EXACT_BELOW = 50_000
+"""Up to so many allowed rows the exact product is used: measured on one busy core for 500 of 15,000 rows of
+192 numbers it takes 0.9 ms and the index 1.0 ms, which also misses some."""
 FRESH_HALF_LIFE_H = 72.0
 COLD_QUALITY_WEIGHT = 0.3
 QUALITY_PRIOR_PLAYS = 5.0
@@ -91,7 +93,7 @@ class CatalogueSnapshot:
         self._fence: dict[str, int] = {}
         self._numbers: dict[str, int] = {}
         self._counts = PlayCounts(half_life_h)
-        self._indexes = {True: RowIndex(dim), False: RowIndex(dim)}
+        self._indexes = PartitionIndexes(dim)
         self._changed_at = time.monotonic()
 
     # -- what the followers call -----------------------------------------------------------------
@@ -131,8 +133,10 @@ class CatalogueSnapshot:
                 if self._counts.apply(counted):
                     row = self._table.row(counted.song_id)
                     if row is not None:
+                        was_cold = self._is_cold(row)
                         self._set_plays(row, counted.song_id)
-                        self._reindex(row)
+                        if self._is_cold(row) != was_cold:
+                            self._table.touch(row)
 
     def _put(self, change: ItemChanged) -> None:
         row = self._table.claim(change.item_id)
@@ -146,9 +150,9 @@ class CatalogueSnapshot:
         if vector is not None:
             self._table.vectors[row] = vector
             self._adopt(change)
-        columns.indexed[row] = vector is not None and change.vector_version == self._version
+        columns.searchable[row] = vector is not None and change.vector_version == self._version
         self._set_plays(row, change.item_id)
-        self._reindex(row, moved=True)
+        self._table.touch(row)
 
     def _unit(self, change: ItemChanged) -> Vector | None:
         if not change.vector:
@@ -169,8 +173,10 @@ class CatalogueSnapshot:
         self._version, self._version_at_ms = change.vector_version, at_ms
         columns, size = self._table.columns, self._table.size
         current = self._number("version", change.vector_version)
-        columns.indexed[:size] = columns.alive[:size] & (columns.version[:size] == current)
-        self._indexes = {True: RowIndex(self._table.dim), False: RowIndex(self._table.dim)}
+        columns.searchable[:size] = columns.alive[:size] & (columns.version[:size] == current)
+        columns.stale[:size] = True
+        columns.changes[:size] += 1
+        self._indexes = PartitionIndexes(self._table.dim)
 
     def _set_plays(self, row: int, item_id: str) -> None:
         plays, columns = self._counts.total(item_id), self._table.columns
@@ -179,23 +185,37 @@ class CatalogueSnapshot:
         columns.decayed[row] = plays.decayed
         columns.played_ms[row] = plays.last_ms
 
-    def _reindex(self, row: int, *, moved: bool = False) -> None:
-        """Bring the row into the index of its partition, and out of the other."""
-        cold = bool(self._table.columns.plays[row] < self._cold_plays)
-        self._indexes[not cold].drop(row)
-        if not self._table.columns.indexed[row]:
-            self._indexes[cold].drop(row)
-        elif moved or row not in self._indexes[cold]:
-            self._indexes[cold].put(row, self._table.vectors[row])
+    def _is_cold(self, row: int) -> bool:
+        return bool(self._table.columns.plays[row] < self._cold_plays)
 
     def _remove(self, item_id: str) -> None:
-        row = self._table.release(item_id)
-        if row is not None:
-            for index in self._indexes.values():
-                index.drop(row)
+        self._table.release(item_id)
 
     def _number(self, space: str, text: str) -> int:
         return self._numbers.setdefault(f"{space}:{text}", len(self._numbers))
+
+    # -- what the index's thread calls -----------------------------------------------------------
+
+    def index_stale(self, batch: int) -> int:
+        """Bring at most ``batch`` changed rows into the index; how many there were.
+
+        Does nothing while the exact product is used anyway. The slow part holds no lock of the table.
+        """
+        with self._lock:
+            columns, size, indexes = self._table.columns, self._table.size, self._indexes
+            if np.count_nonzero(columns.searchable[:size]) <= self._exact_below:
+                return 0
+            rows = np.flatnonzero(columns.stale[:size])[:batch]
+            changes = columns.changes[rows]
+            searchable, vectors = columns.searchable[rows], self._table.vectors[rows]
+            cold = columns.plays[rows] < self._cold_plays
+        for place, row in enumerate(rows.tolist()):
+            indexes.put(row, vectors[place] if searchable[place] else None, cold=bool(cold[place]))
+        with self._lock:
+            if indexes is self._indexes:
+                columns = self._table.columns
+                columns.stale[rows[columns.changes[rows] == changes]] = False
+        return len(rows)
 
     # -- what requests call ----------------------------------------------------------------------
 
@@ -220,7 +240,7 @@ class CatalogueSnapshot:
         """The published item's vector [D], unit length; None if it is not searchable."""
         with self._lock:
             row = self._table.row(item_id)
-            if row is None or not self._table.columns.indexed[row]:
+            if row is None or not self._table.columns.searchable[row]:
                 return None
             found: Vector = self._table.vectors[row].copy()
             return found
@@ -228,7 +248,7 @@ class CatalogueSnapshot:
     def nearest(self, vector: Vector, limit: int, where: Where) -> Candidates:
         """Items nearest to ``vector`` [D], unit length, best first; score = similarity."""
         with self._lock:
-            allowed = self._mask(where) & self._table.columns.indexed[: self._table.size]
+            allowed = self._mask(where) & self._table.columns.searchable[: self._table.size]
             if np.count_nonzero(allowed) <= self._exact_below:
                 rows, scores = self._exact(vector, limit, allowed)
             else:
@@ -263,7 +283,7 @@ class CatalogueSnapshot:
             rows = self._table.rows(item_ids)
             similarity = np.zeros(len(rows), np.float32)
             if vector is not None:
-                searchable = self._table.columns.indexed[rows]
+                searchable = self._table.columns.searchable[rows]
                 similarity[searchable] = self._table.vectors[rows[searchable]] @ vector
             return self._candidates(rows, similarity, similarity)
 
@@ -296,12 +316,13 @@ class CatalogueSnapshot:
     def _approximate(
         self, vector: Vector, limit: int, allowed: Mask, cold: bool | None
     ) -> tuple[Rows, NDArray[np.float32]]:
-        partitions = (True, False) if cold is None else (cold,)
-        found = [self._indexes[c].search(vector, limit, allowed) for c in partitions]
-        rows = np.concatenate([r for r, _ in found])
-        scores = np.concatenate([s for _, s in found])
-        top = _top(scores, limit)
-        return rows[top], scores[top]
+        """The index for rows it knows as they are, the exact product for the others."""
+        stale = self._table.columns.stale[: self._table.size]
+        near, scores = self._indexes.search(vector, limit, allowed & ~stale, cold)
+        late, late_scores = self._exact(vector, limit, allowed & stale)
+        rows, all_scores = np.concatenate([near, late]), np.concatenate([scores, late_scores])
+        top = _top(all_scores, limit)
+        return rows[top], all_scores[top]
 
     def _best(self, rows: Rows, scores: NDArray[np.float64], limit: int) -> Candidates:
         top = _top(scores, limit)

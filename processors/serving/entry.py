@@ -11,6 +11,7 @@ from types import FrameType
 
 from fastapi import FastAPI
 
+from processors.serving.index_keeper import IndexKeeper
 from processors.serving.parts import ServiceParts
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
@@ -26,7 +27,7 @@ def lifespan_of(parts: ServiceParts) -> Lifespan:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            for running in parts.background:
+            for running in (IndexKeeper(parts.catalogue), *parts.background):
                 stack.push_async_callback(running.stop)
                 await running.start()
             stack.callback(parts.status.close)

@@ -86,7 +86,8 @@ class FormReader:
             UnavailableError: the object store is away.
         """
         form = Form()
-        stream = FormStream(request, max(self._max_bytes.values()) + FORM_OVERHEAD_BYTES)
+        largest = self._max_bytes[family] if family else max(self._max_bytes.values())
+        stream = FormStream(request, largest + FORM_OVERHEAD_BYTES)
         async for part in stream.parts():
             if part.name == "file":
                 if form.object is not None:

@@ -33,7 +33,9 @@ class Columns:
         decayed: Decayed plays as of ``played_ms``.
         played_ms: Newest play, Unix time in ms; 0 if never played.
         alive: Whether the row holds a published item.
-        indexed: Whether its vector may be searched.
+        searchable: Whether its vector may be searched.
+        stale: Whether the index does not hold the row as it is now.
+        changes: How often the row changed, to see a change that overtakes the index.
     """
 
     ids: NDArray[np.object_]
@@ -46,7 +48,9 @@ class Columns:
     decayed: NDArray[np.float64]
     played_ms: NDArray[np.int64]
     alive: Mask
-    indexed: Mask
+    searchable: Mask
+    stale: Mask
+    changes: NDArray[np.int64]
 
     @classmethod
     def empty(cls, capacity: int) -> Columns:
@@ -63,6 +67,8 @@ class Columns:
             np.zeros(capacity, np.int64),
             np.zeros(capacity, np.bool_),
             np.zeros(capacity, np.bool_),
+            np.zeros(capacity, np.bool_),
+            np.zeros(capacity, np.int64),
         )
 
     def grown(self, capacity: int) -> Columns:
@@ -115,10 +121,16 @@ class ItemTable:
         row = self._row_of.pop(item_id, None)
         if row is not None:
             self.columns.alive[row] = False
-            self.columns.indexed[row] = False
+            self.columns.searchable[row] = False
             self.columns.ids[row] = None
+            self.touch(row)
             self._free.append(row)
         return row
+
+    def touch(self, row: int) -> None:
+        """Note that the row changed."""
+        self.columns.stale[row] = True
+        self.columns.changes[row] += 1
 
     def _append(self) -> int:
         if self.size == len(self.vectors):

@@ -104,15 +104,16 @@ class PartitionedRecaller:
         )
 
     def _search(self, user: UserContext, limit: int, where: Where) -> Candidates:
+        if user.taste is None:
+            return self._general(limit, where)
+        near = self._catalogue.nearest(user.taste, limit, where).because("taste")
+        return near if len(near) == limit else _filled(near, self._general(limit, where), limit)
+
+    def _general(self, limit: int, where: Where) -> Candidates:
         now_ms = int(self._now().timestamp() * 1000)
         if where.cold:
-            general = self._catalogue.freshest(limit, where, now_ms).because("fresh")
-        else:
-            general = self._catalogue.popular(limit, where, now_ms).because("popular")
-        if user.taste is None:
-            return general
-        near = self._catalogue.nearest(user.taste, limit, where).because("taste")
-        return near if len(near) == limit else _filled(near, general, limit)
+            return self._catalogue.freshest(limit, where, now_ms).because("fresh")
+        return self._catalogue.popular(limit, where, now_ms).because("popular")
 
 
 def quota(limit: int, share: float) -> int:

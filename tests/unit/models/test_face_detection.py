@@ -49,6 +49,14 @@ def test_a_face_is_where_it_was_drawn(detector: FaceDetector) -> None:
     assert right_eye[1] < nose[1] < mouth[1]
 
 
+def test_a_mirrored_face_is_in_the_mirrored_place(detector: FaceDetector) -> None:
+    image = drawn_face()
+    (face,) = detector.detect(image)
+    (mirrored,) = detector.detect(np.ascontiguousarray(image[:, ::-1]))
+    # anchors off by half a cell would shift both the same way, by 4 px each
+    assert (2 * face.x + face.width + 2 * mirrored.x + mirrored.width) / 2 == pytest.approx(400, abs=5)
+
+
 @pytest.mark.parametrize(("left", "top"), [(0, 0), (1100, 0), (900, 1000)])
 def test_a_small_face_in_a_large_picture_is_found_by_a_tile(detector: FaceDetector, left: int, top: int) -> None:
     picture = np.full((1440, 1920, 3), (120, 150, 180), np.uint8)

@@ -17,7 +17,8 @@ HERE = Path(__file__).parent
 def load(name: str) -> ModuleType:
     """A module of this folder; tests are no package."""
     spec = importlib.util.spec_from_file_location(f"runtime_{name}", HERE / f"{name}.py")
-    assert spec and spec.loader
+    assert spec
+    assert spec.loader
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)

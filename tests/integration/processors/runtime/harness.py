@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, Producer, TopicPartition
+import stamina
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from processors.runtime import topics_admin
@@ -24,7 +24,7 @@ from processors.runtime.registry import SchemaRegistry
 from processors.runtime.settings import Settings
 from schemas import topics
 from schemas.codec import Codec
-from schemas.media import MediaRejected, MediaWithdrawn
+from schemas.media import MediaRejected, MediaStatus, MediaWithdrawn
 
 HERE = Path(__file__).parent
 WAIT_S = 60.0
@@ -57,7 +57,7 @@ class TopicLog:
         deadline = time.monotonic() + 10
         ends = {}
         for place in self._places:
-            low, high = self._reader.get_watermark_offsets(place, timeout=10)
+            low, high = self._watermarks(place)
             ends[place.partition] = high
             self._next[place.partition] = max(low, self._next.get(place.partition, 0))
         while any(self._next[p] < end for p, end in ends.items()) and time.monotonic() < deadline:
@@ -69,6 +69,12 @@ class TopicLog:
 
     def close(self) -> None:
         self._reader.close()
+
+    @stamina.retry(on=KafkaException, timeout=20)
+    def _watermarks(self, place: TopicPartition) -> tuple[int, int]:
+        """Patient with a broker that was just started."""
+        low, high = self._reader.get_watermark_offsets(place, timeout=10)
+        return low, high
 
 
 @dataclass
@@ -97,7 +103,6 @@ class Harness:
         topics_admin.apply(self.settings.kafka, self.registry, [self.capability])
         self.empty(topics.MEDIA_WITHDRAWN.name)
         self.empty(topics.MEDIA_REJECTED.name)
-        self.empty(topics.MEDIA_STATUS.name)
 
     def empty(self, topic: str) -> None:
         """Drop the records that other tests left."""
@@ -130,13 +135,13 @@ class Harness:
         return codes
 
     def send(self, orders: Iterable[str], keys: int = 50) -> list[str]:
-        """Publish one event for each order; their event ids. Event i has media id ``m<i mod keys>``."""
+        """Publish one event for each order; their event ids. Event i has media id ``<group>/<i mod keys>``."""
         ids = []
         for index, order in enumerate(orders):
             event = MediaWithdrawn(
                 event_id=str(uuid.uuid4()),
                 occurred_at=datetime.now(UTC),
-                media_id=f"m{index % keys}",
+                media_id=f"{self.capability.name}/{index % keys}",
                 requested_by=order,
             )
             ids.append(event.event_id)
@@ -151,6 +156,12 @@ class Harness:
     def answers(self) -> list[str]:
         """Event ids answered so far, repeats included."""
         return [self.codec.decode(m.value(), MediaRejected).event_id for m in self.read(topics.MEDIA_REJECTED.name)]
+
+    def statuses(self) -> dict[str, MediaStatus]:
+        """Newest status of each of this test's media ids (a compacted topic cannot be emptied)."""
+        mine = f"{self.capability.name}/".encode()
+        found = [m for m in self.read(topics.MEDIA_STATUS.name) if (m.key() or b"").startswith(mine)]
+        return {m.key().decode(): self.codec.decode(m.value(), MediaStatus) for m in found}
 
     def dead_letters(self) -> list[Message]:
         return self.read(self.capability.dead_letter_topic)
@@ -200,11 +211,9 @@ class Harness:
         finally:
             reader.close()
 
-
     def close(self) -> None:
         """End the workers and every connection."""
         self.stop_workers(signal.SIGKILL)
         for log in self.logs.values():
             log.close()
         self.registry.close()
-

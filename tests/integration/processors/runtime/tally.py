@@ -88,9 +88,7 @@ async def batch(events: Sequence[Received[MediaWithdrawn]], *, memory: dict[str,
     return [answer(received.record) for received in events]
 
 
-@capability(
-    consumes=(topics.MEDIA_WITHDRAWN,), produces=(topics.MEDIA_STATUS,), retry=RETRY, state=topics.MEDIA_STATUS
-)
+@capability(consumes=(topics.MEDIA_WITHDRAWN,), produces=(topics.MEDIA_STATUS,), retry=RETRY, state=topics.MEDIA_STATUS)
 async def stateful(event: MediaWithdrawn, *, memory: dict[str, int], state: Any) -> list[Emit]:
     """Counts distinct events by media id: ``seq`` is their number, ``labels`` name them."""
     await behave(event, memory)

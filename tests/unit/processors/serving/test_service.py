@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pytest
 import structlog
 
-from processors.serving import health
+from processors.serving import health, index_keeper
 from processors.serving.entry import lifespan_of
 from schemas.errors import BugError, UnavailableError
 from schemas.topics import ITEM_CHANGED
@@ -233,3 +233,19 @@ async def test_a_stop_signal_ends_streams_and_still_reaches_the_server() -> None
         assert len(heard) == 2
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+async def test_the_index_is_kept_up_while_the_service_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(index_keeper, "IDLE_S", 0.005)
+    service = Service()
+    service.catalogue._exact_below = 10
+    async with lifespan_of(service.parts)(service.app):
+        for n in range(30):
+            service.tell(item(f"i{n}", (1, n, 0, 0)))
+        async with asyncio.timeout(20):
+            while service.catalogue._table.columns.stale.any():  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+    service.features.taste("u", (1, 0, 0, 0))
+    async with service.client() as client:
+        answer = await client.get("/v1/recommendations", params={"user": "u", "limit": 1})
+    assert answer.json()["items"][0]["item_id"] == "i0"

@@ -1,0 +1,103 @@
+"""Tables of the demo."""
+
+from __future__ import annotations
+
+from statistics import median
+
+from rich.table import Table
+from rich.text import Text
+
+from infra.demo.tracks import STAGES, Heard, Run, Track
+
+STYLES = {
+    "published": "green",
+    "rejected": "yellow",
+    "refused": "yellow",
+    "deleted": "dim",
+    "failed": "bold red",
+    "review": "magenta",
+    "waiting": "dim",
+}
+LABELS = 2
+MARK = "★"
+
+
+def ways(run: Run) -> Table:
+    """The way of each upload."""
+    table = Table(box=None, title="The way of each upload, seconds after its acceptance", title_justify="left")
+    table.add_column("item", no_wrap=True, max_width=30)
+    table.add_column("kind", no_wrap=True)
+    for heading in ("analysed", "moderated", "embedded", "classified", "end", "recall"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("state", no_wrap=True)
+    table.add_column("reason or labels", overflow="fold", ratio=1)
+    for track in run.tracks.values():
+        stages = [_seconds(track.stage_s(stage)) for stage in STAGES[:-1]]
+        table.add_row(
+            track.item.title,
+            track.item.kind,
+            *stages,
+            _seconds(track.ended_s()),
+            _seconds(track.recallable_s),
+            Text(track.state, STYLES.get(track.state, "cyan")),
+            Text(_why(track)),
+        )
+    return table
+
+
+def tastes(heard: Heard, run: Run, titles: dict[str, str]) -> Table:
+    """What one listener is offered.
+
+    Args:
+        heard: The listener.
+        run: For what was uploaded and played.
+        titles: Item id -> title of items that this run has not uploaded.
+    """
+    played = ", ".join(f"{run.tracks[key].item.title} ({share:.0%})" for key, share in heard.listener.plays.items())
+    title = f"{heard.listener.name} likes {heard.listener.likes}; has played: {played}"
+    table = Table(box=None, title=Text(title), title_justify="left", title_style="bold")
+    table.add_column("", justify="right")
+    table.add_column("item", no_wrap=True, max_width=56)
+    for heading in ("kind", "score", "reason", "unplayed"):
+        table.add_column(heading, justify="right" if heading == "score" else "left")
+    tracks = run.by_media_id()
+    for place, found in enumerate(heard.answer.items, 1):
+        track = tracks.get(found.item_id)
+        unplayed = track is not None and track.item.key not in run.played
+        table.add_row(
+            str(place),
+            Text(track.item.title if track else titles.get(found.item_id) or found.item_id),
+            found.kind,
+            f"{found.score:.3f}",
+            found.reason,
+            Text(f"{MARK} nobody has played it", "green") if unplayed else Text("few plays" if found.cold else "", "dim"),
+        )
+    return table
+
+
+def recall_times(run: Run) -> str:
+    """What was measured of recall, in a sentence."""
+    times = sorted(track.recallable_s for track in run.tracks.values() if track.recallable_s is not None)
+    if not times:
+        return "No item became recallable."
+    gap = median(run.recall_gaps_s) if run.recall_gaps_s else 0.0
+    return (
+        f"Recallable after {times[0]:.1f} s at best, {median(times):.1f} s in the median, {times[-1]:.1f} s at worst "
+        f"({len(times)} items): from the arrival of the upload's 202 to the arrival of the first answer of POST "
+        f"/v1/recall that holds the item, for a user whom the system does not know, asked every {gap:.2f} s (median)."
+    )
+
+
+def _seconds(value: float | None) -> str:
+    return "" if value is None else f"{value:.1f}"
+
+
+def _why(track: Track) -> str:
+    if track.refusal is not None:
+        return f"{track.refusal.status} {track.refusal.code}: {track.refusal.detail}"
+    if track.reasons:
+        return "; ".join(f"{reason.code}: {reason.text}" for reason in track.reasons)
+    if track.media is None:
+        return ""
+    best = sorted(track.media.labels, key=lambda label: -label.score)[:LABELS]
+    return ", ".join(f"{label.name} {label.score:.2f}" for label in best)

@@ -1,0 +1,195 @@
+"""Decision rules of moderation: from what was measured of an item to approve, reject or review.
+
+Pure: no model, no clock, no settings. Reject beats review, review beats approve; every rule that
+speaks for the final decision gives a reason.
+
+The rules:
+
+============  =============================================================================
+nudity        a picture (one frame): reject from ``nsfw_reject``, review from ``nsfw_review``.
+              Several frames: reject when at least two reach ``nsfw_reject``, or when one
+              reaches ``nsfw_certain``. One frame alone that only reaches ``nsfw_reject`` may be an
+              outlier of the scorer: a person looks. A video of one or two frames is judged like a
+              picture, there is nothing to compare the frame with.
+text          each text by its own score: reject from ``text_reject``, review from
+              ``text_review``. What speaks of self-harm is never rejected, a person looks: its
+              author may need help, not a refusal.
+silence       an audio upload, silent share of its sound from ``silence_reject``: reject. Videos may
+              be silent.
+length        an audio or video upload that is shorter than its limit: reject.
+============  =============================================================================
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import Literal
+
+from models.text_moderation import TextScores
+from schemas.common import MediaKind, Reason
+from schemas.errors import REJECTION_CODES
+
+VERSION = "1"
+
+Outcome = Literal["approve", "reject", "review"]
+_SEVERITY: dict[Outcome, int] = {"approve": 0, "review": 1, "reject": 2}
+_FEW_FRAMES = 2
+_SELF_HARM = "self-harm"
+_REVIEW_TEXT = {
+    "image-nsfw": "A picture may show nudity; a person will look at it.",
+    "text-blocked": "The text may break the rules of the community; a person will look at it.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Thresholds. Scores are 0..1, a threshold is reached by an equal score.
+
+    Attributes:
+        nsfw_reject: Frame score from which an item is rejected (two frames in a long video).
+        nsfw_review: Frame score from which a person looks.
+        text_reject: Text score from which an item is rejected.
+        text_review: Text score from which a person looks.
+        silence_reject: Silent share that rejects an audio upload.
+        audio_min_ms: Shortest audio upload, milliseconds.
+        video_min_ms: Shortest video upload, milliseconds.
+        nsfw_certain: Frame score from which one frame of a long video is enough.
+
+    Raises:
+        ValueError: A threshold outside 0..1, a review threshold above its reject threshold, or a
+            negative length.
+    """
+
+    nsfw_reject: float = 0.8
+    nsfw_review: float = 0.5
+    text_reject: float = 0.9
+    text_review: float = 0.6
+    silence_reject: float = 0.98
+    audio_min_ms: int = 1000
+    video_min_ms: int = 500
+    nsfw_certain: float = 0.95
+
+    def __post_init__(self) -> None:
+        for name in ("nsfw_reject", "nsfw_review", "text_reject", "text_review", "silence_reject", "nsfw_certain"):
+            _check_share(name, getattr(self, name))
+        if self.nsfw_review > self.nsfw_reject or self.text_review > self.text_reject:
+            raise ValueError("a review threshold lies above its reject threshold")
+        if self.audio_min_ms < 0 or self.video_min_ms < 0:
+            raise ValueError("a shortest length is negative")
+
+    @property
+    def version(self) -> str:
+        """Code and thresholds, as it stands in events: other thresholds are another version."""
+        values = ",".join(f"{getattr(self, field.name):g}" for field in fields(self))
+        return f"rules/{VERSION}({values})"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What was measured of one item.
+
+    Attributes:
+        kind: What was uploaded.
+        nsfw: Nudity score of each frame or picture, 0..1, in any order; empty without pictures.
+        texts: Scores of each text of the item by its place (``title``, ``text``, ``embedded``, ...).
+        silence_share: Share of the sound that is silent, 0..1; None when unknown or without sound.
+        duration_ms: Length of the recording, milliseconds; None when it has none.
+        has_audio: Whether there is a sound track.
+
+    Raises:
+        ValueError: A score or share outside 0..1 (or NaN), or a negative length.
+    """
+
+    kind: MediaKind
+    nsfw: tuple[float, ...] = ()
+    texts: tuple[tuple[str, TextScores], ...] = ()
+    silence_share: float | None = None
+    duration_ms: int | None = None
+    has_audio: bool = False
+
+    def __post_init__(self) -> None:
+        for score in self.nsfw:
+            _check_share("nsfw", score)
+        if self.silence_share is not None:
+            _check_share("silence_share", self.silence_share)
+        if self.duration_ms is not None and self.duration_ms < 0:
+            raise ValueError(f"duration_ms is negative: {self.duration_ms}")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Outcome of ``judge``.
+
+    Attributes:
+        decision: Verdict.
+        reasons: Why, one for each code, empty when approved. Codes are those of
+            ``schemas.errors.REJECTION_CODES``.
+        scores: Every score by name, 0..1.
+    """
+
+    decision: Outcome
+    reasons: tuple[Reason, ...]
+    scores: dict[str, float]
+
+
+def judge(evidence: Evidence, rules: Rules) -> Verdict:
+    """Decides on one item by the rules of the module's docstring."""
+    findings = [
+        *_nudity(evidence.nsfw, rules),
+        *_text(evidence.texts, rules),
+        *_sound(evidence, rules),
+    ]
+    decision = max((found for found, _ in findings), key=_SEVERITY.__getitem__, default="approve")
+    codes = dict.fromkeys(code for found, code in findings if found == decision)
+    reasons = tuple(Reason(code=code, text=_sentence(code, decision)) for code in codes)
+    return Verdict(decision, reasons, _scores(evidence))
+
+
+def _nudity(frames: tuple[float, ...], rules: Rules) -> Iterator[tuple[Outcome, str]]:
+    if not frames or max(frames) < rules.nsfw_review:
+        return
+    over = sum(score >= rules.nsfw_reject for score in frames)
+    enough = over >= 2 or (over == 1 and (len(frames) <= _FEW_FRAMES or max(frames) >= rules.nsfw_certain))
+    yield ("reject" if enough else "review"), "image-nsfw"
+
+
+def _text(texts: tuple[tuple[str, TextScores], ...], rules: Rules) -> Iterator[tuple[Outcome, str]]:
+    for _, scores in texts:
+        if scores.score >= rules.text_reject and scores.category != _SELF_HARM:
+            yield "reject", "text-blocked"
+        elif scores.score >= rules.text_review:
+            yield "review", "text-blocked"
+
+
+def _sound(evidence: Evidence, rules: Rules) -> Iterator[tuple[Outcome, str]]:
+    shortest = {"audio": rules.audio_min_ms, "video": rules.video_min_ms}.get(evidence.kind)
+    if shortest is not None and evidence.duration_ms is not None and evidence.duration_ms < shortest:
+        yield "reject", "media-too-short"
+    silent = evidence.silence_share is not None and evidence.silence_share >= rules.silence_reject
+    if evidence.kind == "audio" and (silent or not evidence.has_audio):
+        yield "reject", "media-silent"
+
+
+def _sentence(code: str, decision: Outcome) -> str:
+    return _REVIEW_TEXT[code] if decision == "review" else REJECTION_CODES[code]
+
+
+def _scores(evidence: Evidence) -> dict[str, float]:
+    scores: dict[str, float] = {}
+    if evidence.nsfw:
+        ordered = sorted(evidence.nsfw, reverse=True)
+        scores["nsfw"] = ordered[0]
+        scores["nsfw.second"] = ordered[1] if len(ordered) > 1 else 0.0
+    for place, text in evidence.texts:
+        scores[f"text.{place}"] = text.score
+        scores[f"text.{place}.classifier"] = text.classifier
+    if evidence.silence_share is not None:
+        scores["silence"] = evidence.silence_share
+    return scores
+
+
+def _check_share(name: str, value: float) -> None:
+    if not (math.isfinite(value) and 0.0 <= value <= 1.0):
+        raise ValueError(f"{name} is not in 0..1: {value}")

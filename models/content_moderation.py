@@ -141,7 +141,8 @@ def judge(evidence: Evidence, rules: Rules) -> Verdict:
         *_text(evidence.texts, rules),
         *_sound(evidence, rules),
     ]
-    decision = max((found for found, _ in findings), key=_SEVERITY.__getitem__, default="approve")
+    outcomes: list[Outcome] = [found for found, _ in findings]
+    decision: Outcome = max(outcomes, key=_SEVERITY.__getitem__, default="approve")
     codes = dict.fromkeys(code for found, code in findings if found == decision)
     reasons = tuple(Reason(code=code, text=_sentence(code, decision)) for code in codes)
     return Verdict(decision, reasons, _scores(evidence))

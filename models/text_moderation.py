@@ -43,8 +43,8 @@ class TextScores:
         classifier: 0..1, probability that it breaks the rules, by the classifier.
         categories: Probability of each category but ``clean``, by the classifier.
         score: 0..1, both together.
-        category: The most likely breach, whether or not there is one: that of the witness which is
-            surer.
+        category: The most likely breach, whether or not there is one: that of the most severe word
+            if it is a telling one or surer than the classifier, else the classifier's.
     """
 
     words: tuple[WordHit, ...]
@@ -52,6 +52,10 @@ class TextScores:
     categories: Mapping[str, float]
     score: float
     category: str
+
+
+_TELLING = 0.6
+"""Severity from which a word names the breach better than the classifier does."""
 
 
 class TextModerator:
@@ -120,5 +124,5 @@ def join(words: tuple[WordHit, ...], probabilities: NDArray[np.float32]) -> Text
         classifier=classifier,
         categories=categories,
         score=1.0 - (1.0 - severity) * (1.0 - classifier),
-        category=words[0].category if severity > classifier else likely,
+        category=words[0].category if words and severity >= min(_TELLING, classifier) else likely,
     )

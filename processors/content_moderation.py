@@ -10,7 +10,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from features.ports import ObjectStore
-from models.content_moderation import Rules, judge
+from models.content_moderation import Evidence, Rules, judge
+from models.media.analysis import from_blob
 from models.nsfw import NsfwScorer
 from models.text_embedding import TextEncoder
 from models.text_moderation import TextModerator
@@ -20,6 +21,7 @@ from schemas.ids import result_id
 from schemas.media import MediaAnalysed
 from schemas.topics import CONTENT_MODERATED, MEDIA_ANALYSED
 
+TIMED = ("video", "audio")
 TEXT_CHARS = 4000
 """Characters judged; what an uploader hides behind that is cut off in the app too."""
 
@@ -52,3 +54,21 @@ async def content_moderation(
         model_version=version,
     )
     return [Emit(CONTENT_MODERATED, event.media_id, record)]
+
+
+def _evidence(
+    event: MediaAnalysed, blob: bytes | None, nsfw: NsfwScorer, encoder: TextEncoder, moderator: TextModerator
+) -> Evidence:
+    """Everything that the rules look at."""
+    frames = None if blob is None else from_blob(blob).arrays["frames"]
+    texts = {"title": event.title, "text": event.text, "tags": " ".join(event.tags), "embedded": event.embedded_text}
+    said = {place: text[:TEXT_CHARS] for place, text in texts.items() if text.strip()}
+    vectors = encoder.encode(list(said.values()), role="passage") if said else ()
+    return Evidence(
+        kind=event.kind,
+        nsfw=() if frames is None or not len(frames) else tuple(nsfw.score(frames).tolist()),
+        texts=tuple((place, moderator.score(said[place], v)) for place, v in zip(said, vectors, strict=True)),
+        silence_share=event.silence_share if event.has_audio else None,
+        duration_ms=event.duration_ms if event.kind in TIMED else None,
+        has_audio=event.has_audio,
+    )

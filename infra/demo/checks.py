@@ -67,13 +67,14 @@ def _listener(heard: Heard, run: Run) -> Iterator[str]:
         yield f"{name}: no recommendation follows the plays in time{degraded}"
         return
     tracks = run.by_media_id()
-    offered = [tracks[found.item_id].item.key for found in heard.answer.items if found.item_id in tracks]
-    unplayed = [key for key in offered if key not in run.played]
+    offered = [(tracks[found.item_id].item.key, found) for found in heard.answer.items if found.item_id in tracks]
+    unplayed = [key for key, found in offered if found.cold and key not in run.played]
     if not unplayed:
-        yield f"{name}: no unplayed item among {len(offered)} recommendations"
+        yield f"{name}: no unplayed item marked as cold among {len(heard.answer.items)} recommendations"
     elif unplayed[0] not in heard.listener.suits:
         suits = ", ".join(sorted(heard.listener.suits))
-        yield f"{name} likes {heard.listener.likes}: the best unplayed item is {unplayed[0]}, one of {suits} was expected"
+        expected = f"one of {suits} was expected"
+        yield f"{name} likes {heard.listener.likes}: the best unplayed item is {unplayed[0]}, {expected}"
     banned = [track.item.title for track in _banned(run) if track.media_id in {f.item_id for f in heard.answer.items}]
     yield from (f"{name}: {title} is recommended although it was not published" for title in banned)
 

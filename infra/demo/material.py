@@ -88,7 +88,7 @@ LISTENERS = (
 KEPT_SHARE = 0.4
 """Share of its bytes that the truncated video keeps."""
 
-ABUSE = "You are a stupid idiot and a worthless piece of trash. Shut up and get lost, you pathetic moron, I hate you!"
+ABUSE = "You pathetic dumbass, you are an idiot and a loser. Shut up and get lost, everybody here hates you!"
 """Mild as abuse goes; nobody is meant."""
 
 CLIPS: dict[str, tuple[str, Recording]] = {

@@ -19,7 +19,7 @@ STYLES = {
     "waiting": "dim",
 }
 LABELS = 2
-MARK = "★"
+UNPLAYED = "★ nobody has played it"
 
 
 def ways(run: Run) -> Table:
@@ -70,7 +70,7 @@ def tastes(heard: Heard, run: Run, titles: dict[str, str]) -> Table:
             found.kind,
             f"{found.score:.3f}",
             found.reason,
-            Text(f"{MARK} nobody has played it", "green") if unplayed else Text("few plays" if found.cold else "", "dim"),
+            Text(UNPLAYED, "green") if unplayed else Text("few plays" if found.cold else "", "dim"),
         )
     return table
 
@@ -101,3 +101,13 @@ def _why(track: Track) -> str:
         return ""
     best = sorted(track.media.labels, key=lambda label: -label.score)[:LABELS]
     return ", ".join(f"{label.name} {label.score:.2f}" for label in best)
+
+
+def failed(line: str) -> Text:
+    """An expectation that does not hold."""
+    return Text.assemble(("not as expected: ", "bold red"), line)
+
+
+def verdict(good: bool, line: str) -> Text:
+    """The last line."""
+    return Text.assemble(("all as expected: " if good else "failed: ", "bold green" if good else "bold red"), line)

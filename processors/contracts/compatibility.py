@@ -15,7 +15,6 @@ from avro.schema import Schema, parse
 from schemas import contracts
 
 RELEASED = contracts.AVRO_FOLDER / "released"
-ZERO_BYTE_TYPES = ("null",)
 
 
 def problems(released: Path = RELEASED, folder: Path = contracts.AVRO_FOLDER) -> list[str]:
@@ -67,18 +66,38 @@ def _parsed(text: str) -> Schema:
     return parse(text)
 
 
-def _hazards(name: str, node: object, path: str = "") -> list[str]:
+def _hazards(name: str, node: object, known: dict[str, object] | None = None, path: str = "") -> list[str]:
     """Arrays and maps of zero-byte items: a 34-byte message of theirs hangs every Avro reader."""
+    known = {} if known is None else known
     if isinstance(node, list):
-        return [problem for branch in node for problem in _hazards(name, branch, path)]
+        return [problem for branch in node for problem in _hazards(name, branch, known, path)]
     if not isinstance(node, dict):
         return []
+    if "name" in node:
+        known[contracts.full_name(node)] = node
     if node["type"] == "record":
-        return [p for f in node["fields"] for p in _hazards(name, f["type"], f"{path}.{f['name']}")]
+        return [p for f in node["fields"] for p in _hazards(name, f["type"], known, f"{path}.{f['name']}")]
     items = node.get("items", node.get("values"))
     if items is None:
         return []
-    empty_record = isinstance(items, dict) and items["type"] == "record" and not items["fields"]
-    if items in ZERO_BYTE_TYPES or empty_record:
-        return [f"{name}{path}: items of zero bytes let a tiny message hang its reader"]
-    return _hazards(name, items, path)
+    inner = _hazards(name, items, known, path)
+    if _is_empty(items, known):
+        return [f"{name}{path}: items of zero bytes let a tiny message hang its reader", *inner]
+    return inner
+
+
+def _is_empty(node: object, known: dict[str, object]) -> bool:
+    """Whether a value of this type takes no byte on the wire."""
+    if isinstance(node, str):
+        return node == "null" or (node in known and _is_empty(known[node], known))
+    if not isinstance(node, dict):
+        return False
+    match node["type"]:
+        case "record":
+            return all(_is_empty(field["type"], known) for field in node["fields"])
+        case "fixed":
+            return bool(node["size"] == 0)
+        case str(inner) if inner not in ("array", "map", "enum"):
+            return _is_empty(inner, known)
+        case _:
+            return False

@@ -211,12 +211,12 @@ class Follower:
             del self._behind[place]
 
     def _settle_progress(self, consumer: LogConsumer) -> None:
+        self._metrics.follower_lag.labels(self.name).set(self._lag(consumer))
         if not self._behind and not self.caught_up:
-            self._caught_up.set()
             self._trouble = ""
             self._metrics.follower_caught_up.labels(self.name).set(1)
+            self._caught_up.set()
             log.info("follower caught up", follower=self.name)
-        self._metrics.follower_lag.labels(self.name).set(self._lag(consumer))
 
     def _lag(self, consumer: LogConsumer) -> int:
         lag = 0

@@ -1,0 +1,1 @@
+"""Material that the project makes to train on: sentences, sounds and drawings with known labels."""

@@ -1,0 +1,184 @@
+"""Vectors of an upload; the encoders are fakes that tell what they saw."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from models.media.analysis import Analysis, to_blob
+from models.media.facts import EmbeddedText, Facts, complete
+from processors.content_embedding import TEXT_CHARS, Encoders, content_embedding, item_text
+from processors.runtime.offload import Inline
+from schemas import topics
+from schemas.common import Label
+from schemas.content import ContentEmbedded
+from schemas.errors import BadEventError
+from schemas.ids import result_id
+from schemas.media import MediaAnalysed
+from tests.fakes.features import MemoryObjects
+from tests.fakes.runtime import NOW, codec
+
+AUDIO, IMAGE, TEXT, JOINT = (np.full(2, v, dtype=np.float32) for v in (1.0, 2.0, 3.0, 4.0))
+
+
+class Audio:
+    version = "audio-1"
+
+    @dataclass
+    class Heard:
+        embedding: Any
+
+        def top_tags(self, count: int) -> list[tuple[str, float]]:
+            return [("rock", 0.5), ("slow", 0.25)][:count]
+
+    def encode(self, logmel: Any) -> Heard:
+        assert logmel.shape[1] == 96
+        return self.Heard(AUDIO)
+
+
+class Image:
+    version = "image-1"
+
+    def pool(self, frames: Any) -> Any:
+        assert frames.shape[1:] == (4, 4, 3)
+        return IMAGE
+
+
+class Text:
+    version = "text-1"
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[list[str], str]] = []
+
+    def encode(self, texts: list[str], role: str) -> Any:
+        self.seen.append((texts, role))
+        return np.stack([TEXT] * len(texts))
+
+
+class Joint:
+    version = "joint-1"
+
+    def __init__(self) -> None:
+        self.seen: list[dict[str, Any]] = []
+
+    def join(self, **parts: Any) -> Any:
+        self.seen.append(parts)
+        return JOINT
+
+
+def event(**more: Any) -> MediaAnalysed:
+    values: dict[str, Any] = {
+        "event_id": "a",
+        "source_event_id": "u",
+        "occurred_at": NOW,
+        "produced_at": NOW,
+        "media_id": "m",
+        "kind": "video",
+        "uploader": "alice",
+        "analyser_version": "1",
+    }
+    return MediaAnalysed(**values | more)
+
+
+class Desk:
+    def __init__(self) -> None:
+        self.objects = MemoryObjects()
+        self.text, self.joint = Text(), Joint()
+        self.encoders = Encoders(audio=Audio(), image=Image(), text=self.text, joint=self.joint)  # type: ignore[arg-type]
+
+    async def work(self, analysed: MediaAnalysed, *, frames: int | None = None, rows: int = 0) -> ContentEmbedded:
+        if frames is not None:
+            arrays = complete(
+                {
+                    "frames": np.zeros((frames, 4, 4, 3), dtype=np.uint8),
+                    "logmel": np.zeros((rows, 96), dtype=np.float16),
+                }
+            )
+            blob = to_blob(Analysis(Facts(kind="video"), arrays, EmbeddedText()))
+            ref = await self.objects.put("derived/aa/a/analysis", blob, "application/vnd.safetensors")
+            analysed = MediaAnalysed(**{**vars(analysed), "blob": ref})
+        needs: dict[str, Any] = {"objects": self.objects, "encoders": self.encoders, "offload": Inline()}
+        (emit,) = await content_embedding.handler(analysed, **needs)
+        assert (emit.topic, emit.key) == (topics.CONTENT_EMBEDDED, "m")
+        assert isinstance(emit.record, ContentEmbedded)
+        return emit.record
+
+
+async def test_every_modality() -> None:
+    desk = Desk()
+    found = await desk.work(event(title="Dawn"), frames=2, rows=5)
+    assert (found.has_audio, found.has_image, found.has_text) == (True, True, True)
+    assert (found.audio, found.image, found.text, found.vector) == ((1, 1), (2, 2), (3, 3), (4, 4))
+    assert found.audio_tags == (Label(name="rock", score=0.5), Label(name="slow", score=0.25))
+    assert found.vector_version == "joint-1"
+    assert found.encoder_versions == {"audio": "audio-1", "image": "image-1", "text": "text-1", "joint": "joint-1"}
+    assert found.event_id == result_id("u", "content_embedding", found.model_version)
+    assert (found.source_event_id, found.occurred_at, found.kind) == ("u", NOW, "video")
+    known = codec()
+    assert known.decode(known.encode(found), ContentEmbedded).vector == (4, 4)
+
+
+async def test_the_vectors_are_kept_by_name() -> None:
+    desk = Desk()
+    found = await desk.work(event(title="Dawn"), frames=2, rows=5)
+    kept = safetensors.numpy.load(desk.objects.data[found.vectors.key])
+    assert {n: a.tolist() for n, a in kept.items()} == {
+        "audio": [1, 1],
+        "image": [2, 2],
+        "text": [3, 3],
+        "joint": [4, 4],
+    }
+    assert found.vectors.key.startswith("derived/items/m/")
+
+
+@pytest.mark.parametrize(
+    ("frames", "rows", "title", "has"),
+    [
+        (0, 5, "", ("audio",)),
+        (2, 0, "", ("image",)),
+        (None, 0, "Dawn", ("text",)),
+        (0, 0, "Dawn", ("text",)),
+        (2, 5, "", ("audio", "image")),
+    ],
+)
+async def test_a_modality_that_is_absent(frames: int | None, rows: int, title: str, has: tuple[str, ...]) -> None:
+    desk = Desk()
+    found = await desk.work(event(title=title), frames=frames, rows=rows)
+    (parts,) = desk.joint.seen
+    for name in ("audio", "image", "text"):
+        assert getattr(found, f"has_{name}") == (name in has)
+        assert bool(getattr(found, name)) == (name in has)
+        assert (parts[name] is not None) == (name in has)
+    assert set(safetensors.numpy.load(desk.objects.data[found.vectors.key])) == {*has, "joint"}
+
+
+@pytest.mark.parametrize("title", ["", " ", "\n\t"])
+async def test_nothing_to_embed(title: str) -> None:
+    desk = Desk()
+    with pytest.raises(BadEventError) as caught:
+        await desk.work(event(title=title, text=title), frames=0)
+    assert caught.value.code == "nothing-to-embed"
+
+
+async def test_the_same_event_gives_the_same_record_and_object() -> None:
+    desk = Desk()
+    one, two = await desk.work(event(title="Dawn")), await desk.work(event(title="Dawn"))
+    assert one.event_id == two.event_id
+    assert one.vectors == two.vectors
+
+
+async def test_text_is_encoded_as_a_passage() -> None:
+    desk = Desk()
+    await desk.work(event(title="Dawn", tags=("a", "b")))
+    assert desk.text.seen == [(["Dawn\na b"], "passage")]
+
+
+def test_text_of_an_item() -> None:
+    assert item_text(event(title="T", text="x", tags=("a", "b"), embedded_text="e")) == "T\nx\na b\ne"
+    assert item_text(event(text="x")) == "x"
+    assert item_text(event()) == ""
+    assert item_text(event(title="T", text="x" * 9999)) == "T\n" + "x" * (TEXT_CHARS - 2)

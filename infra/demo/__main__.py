@@ -62,7 +62,12 @@ def main(
 def _prepare(folder: Path, journal: Journal) -> tuple[Item, ...]:
     start = time.monotonic()
     with journal.console.status("making the files") as spinner:
-        items = collect(folder, spinner.update)
+
+        def progress(line: str) -> None:
+            spinner.update(line)
+            journal.note(line)
+
+        items = collect(folder, progress)
     journal.note(f"{len(items)} items prepared in {time.monotonic() - start:.1f} s")
     return items
 

@@ -93,18 +93,18 @@ ABUSE = "You pathetic dumbass, you are an idiot and a loser. Shut up and get los
 
 CLIPS: dict[str, tuple[str, Recording]] = {
     "chopin": (
-        "Chopin: Mazurka in C-sharp minor, op. 6 no. 2, piano",
+        "Chopin: Mazurka op. 6 no. 2, piano",
         Recording(
             packaged.score("chopin/mazurka06-2.krn"), (PIANO,), ".mp3", tags={"title": "Mazurka", "artist": "Chopin"}
         ),
     ),
     "mozart": (
-        "Mozart: Sonata in C, K. 545, piano",
+        "Mozart: Sonata K. 545, piano",
         Recording(packaged.score("mozart/k545/movement1_exposition.mxl"), (PIANO,), ".flac"),
     ),
-    "bach": ("Bach: Prelude in C, BWV 846, piano", Recording(packaged.score("bach/bwv846.mxl"), (PIANO,), ".mp3")),
+    "bach": ("Bach: Prelude BWV 846, piano", Recording(packaged.score("bach/bwv846.mxl"), (PIANO,), ".mp3")),
     "corelli": (
-        "Corelli: Trio sonata op. 3 no. 1, strings",
+        "Corelli: Sonata op. 3 no. 1, strings",
         Recording(packaged.score("corelli/opus3no1/1grave.xml"), (VIOLIN, VIOLIN, CELLO), ".flac"),
     ),
     "haydn": (
@@ -210,7 +210,7 @@ def _drawn(cache: Cache) -> tuple[Item, ...]:
         Item(
             "ode",
             "score",
-            "Ode to Joy, page of music (drawn)",
+            "Ode to Joy, sheet music (drawn)",
             "drawn with Pillow",
             cache.get("ode.jpg", "1", draw_score),
             sent_as="ode.jpg",

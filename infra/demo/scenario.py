@@ -184,7 +184,7 @@ class Scenario:
     def _report(self, track: Track, media: Media) -> None:
         known = {(entry.stage, entry.state) for entry in track.media.timeline} if track.media else set()
         for entry in media.timeline:
-            if (entry.stage, entry.state) not in known:
+            if (entry.stage, entry.state) not in known and entry.state != "received":
                 self._journal.note(f"{track.item.title}: {entry.stage} {entry.state}")
         if media.settled and media.state != track.state:
             why = "; ".join(f"{reason.code}: {reason.text}" for reason in media.reasons)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from statistics import median
 
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
@@ -19,13 +20,13 @@ STYLES = {
     "waiting": "dim",
 }
 LABELS = 2
-UNPLAYED = "★ nobody has played it"
+UNPLAYED = "★ nobody"
 
 
 def ways(run: Run) -> Table:
     """The way of each upload."""
     table = Table(box=None, title="The way of each upload, seconds after its acceptance", title_justify="left")
-    table.add_column("item", no_wrap=True, max_width=30)
+    table.add_column("item", no_wrap=True, max_width=36)
     table.add_column("kind", no_wrap=True)
     for heading in ("analysed", "moderated", "embedded", "classified", "end", "recall"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -45,7 +46,7 @@ def ways(run: Run) -> Table:
     return table
 
 
-def tastes(heard: Heard, run: Run, titles: dict[str, str]) -> Table:
+def tastes(heard: Heard, run: Run, titles: dict[str, str]) -> Group:
     """What one listener is offered.
 
     Args:
@@ -54,25 +55,31 @@ def tastes(heard: Heard, run: Run, titles: dict[str, str]) -> Table:
         titles: Item id -> title of items that this run has not uploaded.
     """
     played = ", ".join(f"{run.tracks[key].item.title} ({share:.0%})" for key, share in heard.listener.plays.items())
-    title = f"{heard.listener.name} likes {heard.listener.likes}; has played: {played}"
-    table = Table(box=None, title=Text(title), title_justify="left", title_style="bold")
+    table = Table(box=None)
     table.add_column("", justify="right")
-    table.add_column("item", no_wrap=True, max_width=56)
-    for heading in ("kind", "score", "reason", "unplayed"):
-        table.add_column(heading, justify="right" if heading == "score" else "left")
+    table.add_column("item", no_wrap=True, max_width=44)
+    for heading in ("kind", "score", "reason", "played by"):
+        table.add_column(heading, justify="right" if heading == "score" else "left", no_wrap=True)
     tracks = run.by_media_id()
     for place, found in enumerate(heard.answer.items, 1):
         track = tracks.get(found.item_id)
-        unplayed = track is not None and track.item.key not in run.played
         table.add_row(
             str(place),
             Text(track.item.title if track else titles.get(found.item_id) or found.item_id),
             found.kind,
             f"{found.score:.3f}",
             found.reason,
-            Text(UNPLAYED, "green") if unplayed else Text("few plays" if found.cold else "", "dim"),
+            _players(track.item.key, found.cold, run) if track else Text("of an earlier upload", "dim"),
         )
-    return table
+    likes = Text.assemble((heard.listener.name, "bold"), f" likes {heard.listener.likes}")
+    return Group(likes, Text(f"has played {played}"), table)
+
+
+def _players(key: str, cold: bool, run: Run) -> Text:
+    names = [heard.listener.name for heard in run.heard if key in heard.listener.plays]
+    if names:
+        return Text(", ".join(names), "dim")
+    return Text(UNPLAYED, "green") if cold else Text("nobody, yet it is not marked as cold", "red")
 
 
 def recall_times(run: Run) -> str:

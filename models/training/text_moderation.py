@@ -62,7 +62,7 @@ class Config:
         cache: Where vectors are kept.
     """
 
-    train: int = 4000
+    train: int = 5000
     validation: int = 800
     held_out: int = 1000
     seed: int = 11

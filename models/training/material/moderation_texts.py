@@ -19,7 +19,7 @@ from models.training.material.templates import Grammar, read_grammar
 
 FOLDER = Path(__file__).parent / "moderation"
 LANGUAGES = ("en", "zh")
-CLEAN_SHARE = 0.5
+CLEAN_SHARE = 0.55
 _VALIDATION_EVERY = 5
 _TAILS = {
     "en": ("", "", "", "!", "!!", " lol", " 😂", " 🎵", " #music", " ...", " 🔥🔥", " xx"),

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pytest
 import safetensors.numpy
 
+from models.audio_embedding import MTT_TAGS, AudioFeatures
 from models.media.analysis import Analysis, to_blob
 from models.media.facts import EmbeddedText, Facts, complete
-from processors.content_embedding import TEXT_CHARS, Encoders, content_embedding, item_text
+from processors.content_embedding import AUDIO_TAGS, TEXT_CHARS, Encoders, content_embedding, item_text
 from processors.runtime.offload import Inline
 from schemas import topics
 from schemas.common import Label
@@ -28,16 +28,11 @@ AUDIO, IMAGE, TEXT, JOINT = (np.full(2, v, dtype=np.float32) for v in (1.0, 2.0,
 class Audio:
     version = "audio-1"
 
-    @dataclass
-    class Heard:
-        embedding: Any
-
-        def top_tags(self, count: int) -> list[tuple[str, float]]:
-            return [("rock", 0.5), ("slow", 0.25)][:count]
-
-    def encode(self, logmel: Any) -> Heard:
+    def encode(self, logmel: Any) -> AudioFeatures:
         assert logmel.shape[1] == 96
-        return self.Heard(AUDIO)
+        mtt = np.linspace(0, 0.5, len(MTT_TAGS), dtype=np.float32)
+        mtt[MTT_TAGS.index("piano")] = 0.75
+        return AudioFeatures(AUDIO, mtt, np.zeros(50, dtype=np.float32))
 
 
 class Image:
@@ -113,7 +108,8 @@ async def test_every_modality() -> None:
     found = await desk.work(event(title="Dawn"), frames=2, rows=5)
     assert (found.has_audio, found.has_image, found.has_text) == (True, True, True)
     assert (found.audio, found.image, found.text, found.vector) == ((1, 1), (2, 2), (3, 3), (4, 4))
-    assert found.audio_tags == (Label(name="rock", score=0.5), Label(name="slow", score=0.25))
+    assert [t.name for t in found.audio_tags] == ["piano", *MTT_TAGS[:-AUDIO_TAGS:-1]], "the strongest first"
+    assert found.audio_tags[:2] == (Label(name="piano", score=0.75), Label(name="choral", score=0.5))
     assert found.vector_version == "joint-1"
     assert found.encoder_versions == {"audio": "audio-1", "image": "image-1", "text": "text-1", "joint": "joint-1"}
     assert found.event_id == result_id("u", "content_embedding", found.model_version)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -188,7 +189,7 @@ def test_nothing_leaves_a_terminal_state_but_to_be_deleted(facts: list[Fact], da
     for fact in data.draw(st.permutations(facts)):
         status = merge(status, fact, at(1000))
         states.append(status.state)
-    for before, after in zip(states, states[1:], strict=False):
+    for before, after in itertools.pairwise(states):
         if before in ("published", "rejected"):
             assert after in (before, "deleted")
         if before == "deleted":

@@ -177,6 +177,17 @@ def test_another_record(known: Codec) -> None:
     assert refused(known, known.encode(status())) == "value-type"
 
 
+FUZZED = codec()
+
+
+def decoded_or_code(data: bytes, expected: type[Record]) -> type[Record] | str:
+    """Class of what the bytes say, or the code of the error; any other exception goes through."""
+    try:
+        return type(FUZZED.decode(data, expected))
+    except BadEventError as error:
+        return error.code
+
+
 @settings(max_examples=300, deadline=None)
 @given(
     record=st.sampled_from(RECORDS),
@@ -184,12 +195,7 @@ def test_another_record(known: Codec) -> None:
     body=st.binary(max_size=80),
 )
 def test_random_bytes_raise_nothing_else(record: type[Record], head: bytes, body: bytes) -> None:
-    try:
-        decoded = FUZZED.decode(head + body, record)
-    except BadEventError as error:
-        assert error.code in CODES
-    else:
-        assert isinstance(decoded, record)
+    assert decoded_or_code(head + body, record) in (record, *CODES)
 
 
 @settings(max_examples=300, deadline=None)
@@ -197,13 +203,7 @@ def test_random_bytes_raise_nothing_else(record: type[Record], head: bytes, body
 def test_one_flipped_byte_raises_nothing_else(record: Record, place: float, byte: int) -> None:
     data = bytearray(FUZZED.encode(record))
     data[min(int(place * len(data)), len(data) - 1)] = byte
-    try:
-        FUZZED.decode(bytes(data), type(record))
-    except BadEventError as error:
-        assert error.code in CODES
-
-
-FUZZED = codec()
+    assert decoded_or_code(bytes(data), type(record)) in (type(record), *CODES)
 
 
 @pytest.mark.parametrize(

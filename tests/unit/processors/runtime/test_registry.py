@@ -66,7 +66,7 @@ def test_an_incompatible_contract_is_refused(registry: Callable[[Answer], Schema
     def answer(request: httpx.Request) -> httpx.Response:
         return httpx.Response(409 if request.method == "POST" else 200, text="no")
 
-    with pytest.raises(IncompatibleSchemaError, match="media.item.withdrawn.v1-value"):
+    with pytest.raises(IncompatibleSchemaError, match=r"media\.item\.withdrawn\.v1-value"):
         registry(answer).register(topics.MEDIA_WITHDRAWN)
 
 

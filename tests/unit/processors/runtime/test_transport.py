@@ -42,7 +42,7 @@ class Oracle:
 def test_never_past_an_unfinished_record_and_to_the_end_when_all_are_done(
     sizes: list[tuple[int, int]], data: st.DataObject
 ) -> None:
-    """Messages cover ``size`` offsets, with holes of ``gap`` (compaction); any interleaving of fetching and finishing."""
+    """Messages cover ``size`` offsets, with holes of ``gap`` (compaction); fetched and finished in any interleaving."""
     messages, offset = [], data.draw(st.integers(0, 5))
     for size, gap in sizes:
         messages.append((offset, offset + size - 1))

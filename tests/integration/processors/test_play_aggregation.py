@@ -1,0 +1,186 @@
+"""Counts are exact after kills, after replaying the topic, and after clients repeat themselves."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from confluent_kafka import ConsumerGroupTopicPartitions, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from features.apply import apply_views
+from features.feature_reader import RedisFeatureReader
+from features.redis_client import connect
+from processors.catalogue import BY_NAME
+from processors.play_aggregation import COMPLETED
+from processors.runtime import topics_admin
+from processors.runtime.kafka import client_config, producer_config
+from processors.runtime.registry import SchemaRegistry
+from processors.runtime.settings import Settings
+from processors.runtime.wiring import Wiring
+from schemas import topics
+from schemas.play import SongPlayed
+
+pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
+USERS, SONGS, PLAYS = 20, 15, 6000
+START = datetime(2026, 11, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def settings(streams_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    values = {
+        "OVERTURE_DATA_DIR": str(streams_settings.data_dir),
+        "OVERTURE_KAFKA__BOOTSTRAP": streams_settings.kafka.bootstrap,
+        "OVERTURE_KAFKA__SESSION_TIMEOUT_S": "6",
+        "OVERTURE_KAFKA__HEARTBEAT_S": "1",
+        "OVERTURE_REGISTRY__URL": streams_settings.registry.url,
+        "OVERTURE_REDIS__URL": streams_settings.redis.url.get_secret_value(),
+    }
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+    found = Settings()
+    wiring = Wiring(found)
+    topics_admin.apply(found.kafka, wiring.registry, [BY_NAME["play_aggregation"]])
+    apply_views(wiring.feast_config)
+    wiring.close()
+    return found
+
+
+class Workers:
+    def __init__(self, log: Path) -> None:
+        self._log = log
+        self._running: list[subprocess.Popen[bytes]] = []
+
+    def start(self) -> None:
+        with self._log.open("ab") as log:
+            program = Path(sys.executable).with_name("overture")
+            self._running.append(
+                subprocess.Popen([program, "run", "play_aggregation"], env=os.environ, stdout=log, stderr=log)
+            )
+
+    def kill(self) -> None:
+        victim = self._running.pop(0)
+        victim.kill()
+        victim.wait()
+
+    def stop(self) -> list[int]:
+        for worker in self._running:
+            worker.send_signal(signal.SIGTERM)
+        codes = [worker.wait(60) for worker in self._running]
+        self._running.clear()
+        return codes
+
+
+@pytest.fixture
+def workers(tmp_path: Path) -> Iterator[Workers]:
+    found = Workers(tmp_path / "worker.log")
+    yield found
+    while found._running:
+        found.kill()
+
+
+def make_plays(run: str) -> list[SongPlayed]:
+    dice = random.Random(5)
+    plays = [
+        SongPlayed(
+            event_id=str(uuid.uuid5(uuid.NAMESPACE_OID, f"{run}-{i}")),
+            occurred_at=START + timedelta(seconds=dice.randrange(10_000)),
+            user_id=f"{run}-u{dice.randrange(USERS)}",
+            song_id=f"{run}-s{dice.randrange(SONGS)}",
+            played_ms=dice.randrange(1000, 200_000),
+            duration_ms=200_000,
+            completion=dice.choice([0.2, 0.5, 0.95, 1.0]),
+        )
+        for i in range(PLAYS)
+    ]
+    # every fiftieth is sent twice by its client
+    return [p for i, play in enumerate(plays) for p in ([play, play] if i % 50 == 0 else [play])]
+
+
+def expected(plays: list[SongPlayed]) -> dict[str, tuple[int, int, float]]:
+    once = {play.event_id: play for play in plays}.values()
+    count, heard, complete = Counter[str](), Counter[str](), Counter[str]()
+    for play in once:
+        for key in (play.user_id, play.song_id):
+            count[key] += 1
+            heard[key] += play.played_ms
+            complete[key] += play.completion >= COMPLETED
+    return {key: (count[key], heard[key], round(complete[key] / count[key], 9)) for key in count}
+
+
+def found(settings: Settings, keys: list[str]) -> dict[str, tuple[int, int, float]]:
+    async def read() -> dict[str, tuple[int, int, float]]:
+        client = connect(Wiring(settings).redis_config)
+        try:
+            reader = RedisFeatureReader(client, settings.feast.project)
+            rows = [
+                row
+                for view, sign in (("user_taste_v1", "-u"), ("item_plays_v1", "-s"))
+                for row in await reader.read(view, [key for key in keys if sign in key])
+            ]
+        finally:
+            await client.aclose()
+        return {
+            r.entity_id: (r.values["plays"], r.values["played_ms"], round(r.values["completion_rate"], 9))
+            for r in rows
+            if r is not None
+        }
+
+    return asyncio.run(read())
+
+
+def wait_equal(settings: Settings, wanted: dict[str, tuple[int, int, float]], limit_s: float = 90.0) -> None:
+    deadline = time.monotonic() + limit_s
+    while (seen := found(settings, list(wanted))) != wanted:
+        if time.monotonic() > deadline:
+            wrong = {k: (seen.get(k), wanted[k]) for k in wanted if seen.get(k) != wanted[k]}
+            raise AssertionError(f"{len(wrong)} counts are wrong (found, wanted): {dict(list(wrong.items())[:5])}")
+        time.sleep(0.5)
+
+
+def test_counts_are_exact_after_kills_and_replay(settings: Settings, workers: Workers) -> None:
+    run = uuid.uuid4().hex[:6]
+    plays = make_plays(run)
+    wanted = expected(plays)
+    registry = SchemaRegistry(settings.registry.url)
+    codec = registry.codec(topics.ALL)
+    registry.close()
+    producer = Producer(producer_config(settings.kafka))
+    workers.start()
+    workers.start()
+    for number, play in enumerate(plays):
+        producer.produce(topics.SONG_PLAYED.name, key=play.user_id.encode(), value=codec.encode(play))
+        producer.poll(0)
+        if number % 1500 == 700:
+            producer.flush()
+            time.sleep(4)
+            workers.kill()
+            workers.start()
+    assert producer.flush(20) == 0
+    wait_equal(settings, wanted)
+
+    assert workers.stop() == [0, 0]
+    group = BY_NAME["play_aggregation"].group
+    admin = AdminClient(client_config(settings.kafka))
+    places = [TopicPartition(t.name, p, 0) for t in (topics.SONG_PLAYED, topics.SONG_COUNTED) for p in range(8)]
+    for future in admin.alter_consumer_group_offsets([ConsumerGroupTopicPartitions(group, places)]).values():
+        future.result()
+    workers.start()
+    extra = SongPlayed(**{**vars(plays[0]), "event_id": str(uuid.uuid4()), "user_id": f"{run}-u-last"})
+    producer.produce(topics.SONG_PLAYED.name, key=extra.user_id.encode(), value=codec.encode(extra))
+    assert producer.flush(20) == 0
+    wait_equal(settings, expected([*plays, extra]))
+    time.sleep(3)
+    wait_equal(settings, expected([*plays, extra]), 0.0)
+    assert workers.stop() == [0]

@@ -2,7 +2,7 @@
 
 consumes  content.item.embedded.v1
 produces  content.item.classified.v1
-model     models/content_classification
+models    `content_classification`
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 consumes  media.upload.analysed.v1
 produces  content.item.embedded.v1
-models    models/audio_embedding, models/image_embedding, models/text_embedding, models/content_vector
-stores    the vectors in the object store; ``item_indexing`` brings those of published items to Feast and Milvus
+models    `audio_embedding`, `image_embedding`, `text_embedding`, `content_vector`
+stores    objects: vectors; `item_indexing` brings those of published items to Feast and Milvus
 """
 
 from __future__ import annotations

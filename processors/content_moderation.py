@@ -2,7 +2,7 @@
 
 consumes  media.upload.analysed.v1
 produces  content.item.moderated.v1
-models    models/nsfw, models/text_embedding, models/text_moderation, models/content_moderation
+models    `nsfw`, `text_embedding`, `text_moderation`, `content_moderation`
 """
 
 from __future__ import annotations

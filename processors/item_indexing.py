@@ -1,7 +1,7 @@
 """Brings published items to Feast and Milvus, and takes withdrawn ones away.
 
 consumes  item.catalogue.changed.v1
-stores    Feast view item_content_v1; Milvus content_joint, content_audio, content_image, content_text
+stores    Feast `item_content_v1`; Milvus `content_joint`, `content_audio`, `content_image`, `content_text`
 
 Apart from ``content_embedding`` because only published items may be found, and because the stores scale and
 fail by themselves. Writes carry the item's sequence number: a late one changes nothing.

@@ -2,7 +2,7 @@
 
 consumes  uploads, analysed, rejected, moderated, embedded, classified, withdrawn, dead-lettered
 produces  media.status.changed.v1 (its state), item.catalogue.changed.v1
-model     none
+stores    its state topic
 
 Every fact is merged into one ``MediaStatus``. The merge is idempotent and gives the same state whatever
 the order in which facts arrive, so redelivery, replay and reordering between topics change nothing.

@@ -2,8 +2,8 @@
 
 consumes  upload.*.created.v1
 produces  media.upload.analysed.v1, or a rejection
-model     models/media
-stores    the arrays of the pass in the object store, keyed by content and analyser version
+models    `media`
+stores    objects: arrays by content and analyser version
 """
 
 from __future__ import annotations

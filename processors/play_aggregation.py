@@ -2,7 +2,7 @@
 
 consumes  play.song.played.v1 (by user), play.song.counted.v1 (by song)
 produces  play.song.counted.v1, play.aggregate.updated.v1 (its state)
-stores    Feast views user_taste_v1, item_plays_v1
+stores    Feast `user_taste_v1`, `item_plays_v1`
 
 A song's plays are spread over all partitions. Each partition counts its own part and says so in
 ``play.song.counted.v1``; the part is a replaceable value, so hearing it twice changes nothing, and the song's
@@ -49,7 +49,8 @@ async def play_aggregation(
     feature_reader: FeatureReader,
     taste_half_life: timedelta,
 ) -> list[Emit]:
-    """Counts a batch of plays; features are written before the state that says so."""
+    """Counts plays by user and by song, exactly, and keeps each user's taste."""
+    # features are written before the state that says so: what a crash leaves out is then written again
     plays = [cast(Received[SongPlayed], e) for e in events if isinstance(e.record, SongPlayed)]
     parts = [e.record for e in events if isinstance(e.record, SongCounted)]
     users, songs = count_plays(plays, state, taste_half_life)

@@ -78,8 +78,9 @@ async def _run(address: str, items: tuple[Item, ...], folder: Path, journal: Jou
         scenario = Scenario(service, items, journal, folder / "items.json")
         run = scenario.run
         journal.note(f"run {run.run_id} at {address}")
-        await scenario.wait_ready()
-        await scenario.tidy()
+        with journal.console.status(f"waiting for {address}"):
+            await scenario.wait_ready()
+            await scenario.tidy()
         try:
             with _live(run, journal.console):
                 await scenario.upload_all()

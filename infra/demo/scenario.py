@@ -20,7 +20,7 @@ RECALL_LIMIT = 2000
 """As many as the service gives, so that older items cannot crowd out a new one."""
 LIST_LENGTH = 8
 WITHDRAWN = "chelsea"
-"""The item taken back at the end; nobody has played it."""
+"""The item taken back at the end, or another that nobody has played if it is not published."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Pace:
 
     between_uploads: float = 0.3
     between_polls: float = 0.15
-    ready: float = 60.0
+    ready: float = 20.0
     uploads: float = 120.0
     labels: float = 15.0
     taste: float = 30.0
@@ -148,9 +148,10 @@ class Scenario:
 
     async def withdraw(self) -> None:
         """Take one item back and wait until it is gone."""
-        track = self.run.tracks[WITHDRAWN]
-        if track.state != "published":
+        unplayed = [track for track in self.run.published if track.item.key not in self.run.played]
+        if not unplayed:
             return
+        track = next((track for track in unplayed if track.item.key == WITHDRAWN), unplayed[-1])
         withdrawal = self.run.withdrawal = Withdrawal(track)
         await self._service.withdraw(track.media_id)
         start = time.monotonic()

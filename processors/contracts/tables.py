@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable
 
 from processors.catalogue import CAPABILITIES
 from processors.runtime.processor import Capability
 from schemas import topics
 
+LONGEST = 4
 BLOCKS = ("flow", "processors", "topics")
 
 
@@ -32,21 +34,38 @@ def _block(name: str) -> str:
         case "flow":
             return _flow()
         case "processors":
-            return _table(("processor", "what it does", "consumes", "produces"), map(_processor_row, CAPABILITIES))
+            head = ("processor", "what it does", "consumes", "produces", "models", "stores")
+            return _table(head, map(_processor_row, CAPABILITIES))
         case _:
             return _table(("topic", "record", "key", "kept", "what it says"), map(_topic_row, topics.ALL))
 
 
 def _processor_row(capability: Capability) -> tuple[str, ...]:
     link = f"[`{capability.name}`](processors/{capability.name}.py)"
-    consumes = _names(capability.consumes)
-    return link, capability.doc, consumes, _names(capability.produces) or "Feast, Milvus"
+    card = _card(capability)
+    return (
+        link,
+        capability.doc,
+        _names(capability.consumes),
+        _names(capability.produces),
+        card.get("models", ""),
+        card.get("stores", ""),
+    )
+
+
+def _card(capability: Capability) -> dict[str, str]:
+    """The lines ``models ...`` and ``stores ...`` of the module's docstring."""
+    module = inspect.getmodule(capability.handler)
+    lines = (line.split(maxsplit=1) for line in (inspect.getdoc(module) or "").splitlines())
+    return {words[0]: words[1] for words in lines if len(words) == 2 and words[0] in ("models", "stores")}
 
 
 def _names(found: Iterable[topics.Topic]) -> str:
     names = [t.name for t in found]
     if all(upload.name in names for upload in topics.UPLOADS):
         names = ["upload.*.created.v1", *(n for n in names if not n.startswith("upload."))]
+    if len(names) > LONGEST:
+        return f"{len(names)} topics: every result, withdrawals, dead letters"
     return "<br>".join(f"`{name}`" for name in names)
 
 

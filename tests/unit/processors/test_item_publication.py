@@ -239,6 +239,8 @@ def test_what_the_catalogue_hears_is_in_order_and_true(facts: list[Fact], data: 
         ([upload(), moderated(), embedded()], "published"),
         ([upload(), moderated(), embedded(), classified()], "published"),
         ([upload(), moderated(), embedded(), dead("content_classification")], "published"),
+        ([upload(), embedded(), dead("content_classification")], "processing"),
+        ([upload(), moderated("review"), dead("content_classification")], "review"),
         ([upload(), moderated("reject")], "rejected"),
         ([upload(), moderated("reject"), embedded()], "rejected"),
         ([upload(), rejected()], "rejected"),

@@ -53,12 +53,14 @@ class FakeService:
 
     Attributes:
         rejected: Title -> reason code.
+        in_review: Titles on which a person has to look.
         unavailable: How many of the next uploads get 503 first.
         keeps_withdrawn: Whether recall goes on holding withdrawn items.
         lists: User name without the run's id -> titles recommended first.
     """
 
     rejected: dict[str, str] = field(default_factory=dict)
+    in_review: set[str] = field(default_factory=set)
     unavailable: int = 0
     keeps_withdrawn: bool = False
     lists: dict[str, list[str]] = field(default_factory=dict)
@@ -103,7 +105,8 @@ class FakeService:
         media_id = self.keys.setdefault(key, str(uuid.uuid5(uuid.NAMESPACE_OID, key)))
         title = _field(body, "title")
         reason = self.rejected.get(title, "")
-        upload = Upload(media_id, _field(body, "kind"), title, "rejected" if reason else "published", reason)
+        state = "review" if title in self.in_review else "rejected" if reason else "published"
+        upload = Upload(media_id, _field(body, "kind"), title, state, reason)
         self.uploads.setdefault(media_id, upload)
         return httpx.Response(202, json={"media_id": media_id, "state": "received"})
 

@@ -106,6 +106,15 @@ async def test_a_good_item_that_is_rejected_fails(service: FakeService, scenario
     assert found[0] == "title of bach: rejected (image-nsfw), published was expected"
 
 
+async def test_an_item_in_review_fails_and_another_is_withdrawn(service: FakeService, scenario_of: Build) -> None:
+    service.in_review.add(f"title of {WITHDRAWN}")
+    scenario = await finished(service, scenario_of)
+    found = failures(scenario.run)
+    assert found == [f"title of {WITHDRAWN}: review (no reason), published was expected"]
+    assert scenario.run.withdrawal is not None
+    assert scenario.run.withdrawal.track.item.key not in scenario.run.played
+
+
 async def test_an_abusive_post_that_is_published_fails(service: FakeService, scenario_of: Build) -> None:
     service.rejected.clear()
     found = await found_failures(service, scenario_of)

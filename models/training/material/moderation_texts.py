@@ -69,6 +69,11 @@ def handwritten() -> list[LabelledText]:
     return [LabelledText(text, label, language) for label, language, text in rows]
 
 
+def titles() -> list[str]:
+    """Harmless titles of real works and short everyday texts, some of them with dark words."""
+    return (FOLDER / "titles.txt").read_text(encoding="utf-8").splitlines()
+
+
 def _grammar(split: Split, language: str) -> Grammar:
     if split == "held_out":
         return read_grammar(FOLDER / f"held_out.{language}.txt")

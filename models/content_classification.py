@@ -2,7 +2,8 @@
 
 One label for one item is the truth it was trained on, so the answer is a softmax: probabilities over
 ``CLASSES`` that sum to 1. An item without a modality is an ordinary case: its part is left out of the
-network's attention, and it was trained with parts left out.
+network's attention, and it was trained with parts left out. A sound or picture that resembles nothing
+the network learned from is treated as absent; when nothing is left, the answer is all zero: no label.
 
 A first version: ``python -m models.training content-classification`` trains it on synthesised sounds, drawings
 and template captions. Its card says what it scores there and how it does on real things; do not let
@@ -85,7 +86,7 @@ class ContentClassifier:
         )
 
     def probabilities(self, audio: Vector | None, image: Vector | None, text: Vector | None) -> Vector:
-        """float32 [13] in the order of ``CLASSES``, sum 1; arguments and errors of ``classify``."""
+        """float32 [13] in the order of ``CLASSES``, sum 1, or all zero: nothing known. Otherwise as ``classify``."""
         answer = self._session.run(parts=join(audio, image, text)[None])
         found: Vector = answer["probabilities"][0]
         return found

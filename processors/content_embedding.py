@@ -8,6 +8,7 @@ stores    objects: vectors; `item_indexing` brings those of published items to F
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -59,6 +60,15 @@ class Encoders:
             "text": self.text.version,
             "joint": self.joint.version,
         }
+
+    async def warm(self) -> None:
+        """Run each network once: its first run is many times slower than those after it."""
+        await asyncio.to_thread(self._run_once)
+
+    def _run_once(self) -> None:
+        self.audio.encode(np.zeros((200, 96), np.float32))
+        self.image.encode(np.zeros((1, 224, 224, 3), np.uint8))
+        self.text.encode(["warm"], role="passage")
 
 
 @dataclass(frozen=True)
@@ -151,7 +161,7 @@ def _strongest(heard: AudioFeatures) -> tuple[Label, ...]:
 def item_text(event: MediaAnalysed) -> str:
     """What is written about an item, title first."""
     parts = [event.title, event.text, " ".join(event.tags), event.embedded_text]
-    return "\n".join(part for part in parts if part)[:TEXT_CHARS]
+    return "\n".join(part.strip() for part in parts if part.strip())[:TEXT_CHARS]
 
 
 def _values(vector: Vector | None) -> tuple[float, ...]:

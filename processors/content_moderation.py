@@ -7,6 +7,7 @@ models    `nsfw`, `text_embedding`, `text_moderation`, `content_moderation`
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from features.ports import ObjectStore
@@ -22,8 +23,12 @@ from schemas.media import MediaAnalysed
 from schemas.topics import CONTENT_MODERATED, MEDIA_ANALYSED
 
 TIMED = ("video", "audio")
-TEXT_CHARS = 4000
-"""Characters judged; what an uploader hides behind that is cut off in the app too."""
+PIECE_CHARS = 1000
+"""Characters judged at once: about what the text encoder reads."""
+OVERLAP_CHARS = 50
+"""Characters that two pieces share, so that no word is cut in both."""
+EMBEDDED_CHARS = 4000
+"""Characters judged of what a file carries inside; others do not get to see it."""
 
 
 @capability(consumes=(MEDIA_ANALYSED,), produces=(CONTENT_MODERATED,), weight="thread", concurrency=2)
@@ -61,8 +66,7 @@ def _evidence(
 ) -> Evidence:
     """Everything that the rules look at."""
     frames = None if blob is None else from_blob(blob).arrays["frames"]
-    texts = {"title": event.title, "text": event.text, "tags": " ".join(event.tags), "embedded": event.embedded_text}
-    said = {place: text[:TEXT_CHARS] for place, text in texts.items() if text.strip()}
+    said = dict(_pieces(event))
     vectors = encoder.encode(list(said.values()), role="passage") if said else ()
     return Evidence(
         kind=event.kind,
@@ -72,3 +76,18 @@ def _evidence(
         duration_ms=event.duration_ms if event.kind in TIMED else None,
         has_audio=event.has_audio,
     )
+
+
+def _pieces(event: MediaAnalysed) -> Iterator[tuple[str, str]]:
+    """Place and words of everything written, long texts in pieces: what is published has been read to its end."""
+    texts = {
+        "title": event.title,
+        "text": event.text,
+        "tags": " ".join(event.tags),
+        "embedded": event.embedded_text[:EMBEDDED_CHARS],
+    }
+    for place, text in texts.items():
+        for number, start in enumerate(range(0, len(text), PIECE_CHARS - OVERLAP_CHARS)):
+            piece = text[start : start + PIECE_CHARS]
+            if piece.strip():
+                yield (f"{place}.{number}" if number else place), piece

@@ -1,16 +1,19 @@
 """Brings published items to Feast and Milvus, and takes withdrawn ones away.
 
 consumes  item.catalogue.changed.v1
+produces  item.index.updated.v1 (its state)
 stores    Feast `item_content_v1`; Milvus `content_joint`, `content_audio`, `content_image`, `content_text`
 
 Apart from ``content_embedding`` because only published items may be found, and because the stores scale and
-fail by themselves. Writes carry the item's sequence number: a late one changes nothing.
+fail by themselves. The state remembers each item's last sequence number, withdrawn ones too: a late change changes
+nothing, in whatever order dead letters are replayed.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -18,9 +21,10 @@ import safetensors.numpy
 
 from features.ports import FeatureRow, FeatureWriter, ObjectStore, VectorIndex, VectorRow
 from features.views import COLLECTIONS, CONTENT_JOINT, ITEM_CONTENT
-from processors.runtime.processor import Emit, Received, capability
-from schemas.item import ItemChanged
-from schemas.topics import ITEM_CHANGED
+from processors.runtime.processor import Emit, Received, State, capability
+from schemas.ids import stable_id
+from schemas.item import ItemChanged, ItemIndexed
+from schemas.topics import ITEM_CHANGED, ITEM_INDEXED
 
 STORED_NAMES = {
     "content_audio": "audio",
@@ -30,34 +34,55 @@ STORED_NAMES = {
 }
 
 
-@capability(consumes=(ITEM_CHANGED,), produces=(), batch=True)
+@capability(consumes=(ITEM_CHANGED,), produces=(ITEM_INDEXED,), state=ITEM_INDEXED, batch=True)
 async def item_indexing(
     events: Sequence[Received[ItemChanged]],
     *,
+    state: State,
     objects: ObjectStore,
     feature_writer: FeatureWriter,
     vector_index: VectorIndex,
 ) -> list[Emit]:
     """Makes published items findable in the stores and withdrawn ones not."""
     newest: dict[str, ItemChanged] = {}
-    for received in events:
-        known = newest.get(received.record.item_id)
-        if known is None or received.record.seq >= known.seq:
-            newest[received.record.item_id] = received.record
+    for item in (received.record for received in events):
+        known = newest.get(item.item_id) or state.get(item.item_id)
+        if isinstance(known, ItemChanged | ItemIndexed) and item.seq < known.seq:
+            continue
+        newest[item.item_id] = item
     published = [item for item in newest.values() if item.change == "published"]
     withdrawn = [item.item_id for item in newest.values() if item.change == "withdrawn"]
     rows = await asyncio.gather(*[_vector_rows(item, objects) for item in published])
+    held = {item.item_id: tuple(found) for item, found in zip(published, rows, strict=True)}
     for alias in COLLECTIONS:
-        wanted = [found[alias] for found in rows if alias in found]
-        if wanted:
+        if wanted := [found[alias] for found in rows if alias in found]:
             await vector_index.upsert(alias, wanted)
-        if withdrawn:
-            await vector_index.delete(alias, withdrawn)
+        if gone := withdrawn + [item for item in held if alias not in held[item] and alias in _before(state, item)]:
+            await vector_index.delete(alias, gone)
     if published:
         await feature_writer.push(ITEM_CONTENT.name, [_feature_row(item) for item in published])
     if withdrawn:
         await feature_writer.delete(ITEM_CONTENT.name, withdrawn)
-    return []
+    now = datetime.now(UTC)
+    return [Emit(ITEM_INDEXED, i.item_id, _indexed(i, held.get(i.item_id, ()), now)) for i in newest.values()]
+
+
+def _before(state: State, item_id: str) -> tuple[str, ...]:
+    """Collections that held the item so far."""
+    known = state.get(item_id)
+    return known.collections if isinstance(known, ItemIndexed) else ()
+
+
+def _indexed(item: ItemChanged, collections: tuple[str, ...], now: datetime) -> ItemIndexed:
+    return ItemIndexed(
+        event_id=stable_id("indexed", item.event_id),
+        occurred_at=item.occurred_at,
+        produced_at=now,
+        item_id=item.item_id,
+        change=item.change,
+        seq=item.seq,
+        collections=collections,
+    )
 
 
 async def _vector_rows(item: ItemChanged, objects: ObjectStore) -> dict[str, VectorRow]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from processors.runtime.processor import Emit, State, capability
@@ -55,6 +55,9 @@ Fact = (
     | DeadLettered
 )
 PUBLICATION = "item_publication"
+FAILED = "failed"
+TICK = timedelta(milliseconds=1)
+WITHDRAWN = Reason(code="withdrawn", text=REJECTION_CODES["withdrawn"])
 FAILURE_TEXT = "Something went wrong on our side; we are looking into it."
 ITEM_TOPICS = frozenset(
     topic.name
@@ -98,34 +101,35 @@ async def item_publication(event: Fact, *, state: State) -> list[Emit]:
 def merge(old: MediaStatus, fact: Fact, now: datetime) -> MediaStatus:
     """``old`` with ``fact`` in it.
 
-    A fact replaces an older one of the same stage; an older one than known changes nothing. ``seq`` grows
-    by one if anything changed.
+    A fact replaces an older one of the same stage; an older one than known changes nothing. A failure has a place of
+    its own, so that it hides no result. ``seq`` grows by one, and ``changed_at`` at least by a millisecond, if anything
+    changed.
     """
-    stage, outcome, at = _stage(fact)
-    known = {entry.stage: entry for entry in old.timeline}
-    if stage in known and at <= known[stage].at:
+    entry = _entry(fact)
+    known = {_place(e): e for e in old.timeline}
+    newest = known.get(_place(entry))
+    if newest is not None and entry.at <= newest.at:
         return old
-    known[stage] = TimelineEntry(stage=stage, state=outcome, at=at)
-    details = _details(fact)
-    reasons = {r.code: r for r in (*old.reasons, *details.pop("reasons", ()))}
-    merged = dataclasses.replace(old, **details, timeline=_ordered(known))
+    known[_place(entry)] = entry
+    merged = dataclasses.replace(old, **_details(fact), timeline=_ordered(known))
     state = _state(merged)
-    if state == "published" and PUBLICATION not in known:
-        known[PUBLICATION] = TimelineEntry(stage=PUBLICATION, state="published", at=now)
+    if state == "published" and not _was_published(merged):
+        published = TimelineEntry(stage=PUBLICATION, state="published", at=now)
+        known[_place(published)] = published
+    changed_at = max(e.at for e in known.values())
     return dataclasses.replace(
         merged,
         state=state,
         seq=old.seq + 1,
-        reasons=() if state == "published" else tuple(reasons[code] for code in sorted(reasons)),
+        reasons=_reasons(state, _ordered(known)),
         timeline=_ordered(known),
-        changed_at=max(entry.at for entry in known.values()),
+        changed_at=max(changed_at, old.changed_at + TICK) if old.seq else changed_at,
     )
 
 
 def catalogue_change(status: MediaStatus) -> ItemChanged | None:
     """What the catalogue must do now; None if the item is not and was not in it."""
-    was_published = any(entry.stage == PUBLICATION for entry in status.timeline)
-    if not was_published or status.accepted_at is None:
+    if not _was_published(status) or status.accepted_at is None:
         return None
     published = status.state == "published"
     return ItemChanged(
@@ -162,25 +166,28 @@ def _concerns_an_upload(letter: DeadLettered) -> bool:
     return True
 
 
-def _stage(fact: Fact) -> tuple[str, str, datetime]:
-    """Stage, outcome and time of a fact, as the timeline shows them."""
+def _entry(fact: Fact) -> TimelineEntry:
+    """A fact as the timeline shows it."""
     match fact:
         case UploadCreated():
-            return "upload", "received", fact.occurred_at
+            return TimelineEntry(stage="upload", state="received", at=fact.occurred_at)
         case MediaAnalysed():
-            return "media_analysis", "analysed", fact.produced_at
+            return TimelineEntry(stage="media_analysis", state="analysed", at=fact.produced_at)
         case MediaRejected():
-            return fact.stage, "rejected", fact.produced_at
+            return TimelineEntry(stage=fact.stage, state="rejected", at=fact.produced_at, reasons=fact.reasons)
         case ContentModerated():
-            return "content_moderation", fact.decision, fact.produced_at
+            return TimelineEntry(
+                stage="content_moderation", state=fact.decision, at=fact.produced_at, reasons=fact.reasons
+            )
         case ContentEmbedded():
-            return "content_embedding", "embedded", fact.produced_at
+            return TimelineEntry(stage="content_embedding", state="embedded", at=fact.produced_at)
         case ContentClassified():
-            return "content_classification", "classified", fact.produced_at
+            return TimelineEntry(stage="content_classification", state="classified", at=fact.produced_at)
         case MediaWithdrawn():
-            return "withdrawal", "deleted", fact.occurred_at
+            return TimelineEntry(stage="withdrawal", state="deleted", at=fact.occurred_at, reasons=(WITHDRAWN,))
         case DeadLettered():
-            return fact.capability, "failed", fact.occurred_at
+            reason = Reason(code=fact.code, text=FAILURE_TEXT)
+            return TimelineEntry(stage=fact.capability, state=FAILED, at=fact.occurred_at, reasons=(reason,))
 
 
 def _details(fact: Fact) -> dict[str, Any]:
@@ -197,37 +204,59 @@ def _details(fact: Fact) -> dict[str, Any]:
                 "object": fact.object,
                 "source_event_id": fact.event_id,
             }
-        case MediaRejected():
-            return {"reasons": fact.reasons}
         case ContentModerated():
-            return {"decision": fact.decision, "reasons": fact.reasons}
+            return {"decision": fact.decision}
         case ContentEmbedded():
             return {"vectors": fact.vectors, "vector": fact.vector, "vector_version": fact.vector_version}
         case ContentClassified():
             return {"labels": fact.labels}
-        case MediaWithdrawn():
-            return {"reasons": (Reason(code="withdrawn", text=REJECTION_CODES["withdrawn"]),)}
-        case DeadLettered() if fact.capability not in OPTIONAL:
-            return {"reasons": (Reason(code=fact.code, text=FAILURE_TEXT),)}
         case _:
             return {}
 
 
 def _state(status: MediaStatus) -> MediaState:
     """The state that the facts add up to; independent of their order."""
-    outcomes = {entry.stage: entry.state for entry in status.timeline}
-    if outcomes.get("withdrawal") == "deleted":
+    outcomes = {entry.state for entry in status.timeline}
+    if "deleted" in outcomes:
         return "deleted"
-    if status.decision == "reject" or "rejected" in outcomes.values():
+    if status.decision == "reject" or "rejected" in outcomes:
         return "rejected"
     if status.decision == "approve" and status.vector and status.accepted_at is not None:
         return "published"
-    if any(outcome == "failed" and stage not in OPTIONAL for stage, outcome in outcomes.items()):
+    if _failures(status.timeline):
         return "failed"
     if status.decision == "review":
         return "review"
-    return "received" if set(outcomes) == {"upload"} else "processing"
+    return "received" if outcomes == {"received"} else "processing"
 
 
-def _ordered(entries: dict[str, TimelineEntry]) -> tuple[TimelineEntry, ...]:
-    return tuple(sorted(entries.values(), key=lambda entry: (entry.at, entry.stage)))
+def _failures(timeline: tuple[TimelineEntry, ...]) -> list[TimelineEntry]:
+    """Failures of capabilities that the item needs and that have given no result."""
+    done = {entry.stage for entry in timeline if entry.state != FAILED}
+    return [e for e in timeline if e.state == FAILED and e.stage not in done and e.stage not in OPTIONAL]
+
+
+def _reasons(state: MediaState, timeline: tuple[TimelineEntry, ...]) -> tuple[Reason, ...]:
+    """Reasons of the facts that make the state what it is, each code once."""
+    match state:
+        case "rejected":
+            speaking = [entry for entry in timeline if entry.state in ("rejected", "reject")]
+        case "failed":
+            speaking = _failures(timeline)
+        case "review" | "deleted":
+            speaking = [entry for entry in timeline if entry.state == state]
+        case _:
+            speaking = []
+    return tuple({reason.code: reason for entry in speaking for reason in entry.reasons}.values())
+
+
+def _was_published(status: MediaStatus) -> bool:
+    return any(entry.stage == PUBLICATION and entry.state == "published" for entry in status.timeline)
+
+
+def _place(entry: TimelineEntry) -> tuple[str, bool]:
+    return entry.stage, entry.state == FAILED
+
+
+def _ordered(entries: dict[tuple[str, bool], TimelineEntry]) -> tuple[TimelineEntry, ...]:
+    return tuple(sorted(entries.values(), key=lambda entry: (entry.at, entry.stage, entry.state)))

@@ -12,12 +12,14 @@ import hashlib
 from datetime import UTC, datetime
 from functools import partial
 
+import structlog
+
 from features.ports import ObjectStore
 from models.media.analysis import ANALYSER_VERSION, Analysis, MediaAnalyser, from_blob, to_blob
 from models.media.facts import MediaKind
 from processors.runtime.processor import Emit, Offload, capability
 from schemas.common import ObjectRef
-from schemas.errors import BadEventError
+from schemas.errors import BadEventError, BugError
 from schemas.ids import result_id
 from schemas.media import MediaAnalysed
 from schemas.topics import MEDIA_ANALYSED, UPLOADS
@@ -30,6 +32,7 @@ OPENED_AS: dict[str, MediaKind] = {
     "score": "picture",
     "screenshot": "picture",
 }
+log = structlog.get_logger(__name__)
 BLOB_TYPE = "application/vnd.safetensors"
 
 
@@ -51,12 +54,9 @@ async def _analyse(
 ) -> tuple[Analysis, ObjectRef]:
     """The analysis of these bytes, and where it is kept; bytes seen before are not decoded again."""
     key = f"derived/{source.sha256[:2]}/{source.sha256}/analysis-{kind}-{ANALYSER_VERSION}.safetensors"
-    try:
-        blob = await objects.get(key)
-    except KeyError:
-        pass
-    else:
-        return await offload(from_blob, blob), _reference(key, blob)
+    known = await _known(key, objects, offload)
+    if known is not None:
+        return known
     try:
         file = await objects.open_file(source)
     except KeyError as error:
@@ -66,6 +66,18 @@ async def _analyse(
         analysis = await offload(work)
     blob = await offload(to_blob, analysis)
     return analysis, await objects.put(key, blob, BLOB_TYPE)
+
+
+async def _known(key: str, objects: ObjectStore, offload: Offload) -> tuple[Analysis, ObjectRef] | None:
+    """An earlier analysis of the same bytes; None if there is none or it is unreadable, and is to be made again."""
+    try:
+        blob = await objects.get(key)
+        return await offload(from_blob, blob), _reference(key, blob)
+    except KeyError:
+        return None
+    except BugError as error:
+        log.warning("stored analysis is unreadable", key=key, error=str(error))
+        return None
 
 
 def _reference(key: str, blob: bytes) -> ObjectRef:
@@ -95,7 +107,9 @@ def _record(event: UploadCreated, analysis: Analysis | None, blob: ObjectRef | N
 
 def _with_facts(record: MediaAnalysed, analysis: Analysis) -> MediaAnalysed:
     facts = analysis.facts
-    embedded = "\n".join([*analysis.text.tags.values(), analysis.text.subtitles]).strip()
+    # sorted: a stored analysis gives its tags back in another order, and the same bytes must say the same
+    tags = [value for _, value in sorted(analysis.text.tags.items())]
+    embedded = "\n".join([*tags, analysis.text.subtitles]).strip()
     return MediaAnalysed(
         **{
             **vars(record),

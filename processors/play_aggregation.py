@@ -13,6 +13,7 @@ replay what is not above it was seen already. A client that sends the same event
 from __future__ import annotations
 
 import dataclasses
+from collections import deque
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import cast
@@ -25,11 +26,11 @@ from processors.runtime.processor import Emit, Received, State, capability
 from schemas.play import AppliedEvent, PlayAggregate, RecentPlay, SongCounted, SongPlayed
 from schemas.topics import PLAY_AGGREGATED, SONG_COUNTED, SONG_PLAYED
 
-COMPLETED = 0.9
-"""Completion from which a play counts as complete."""
+COMPLETED = float(np.float32(0.9))
+"""Completion from which a play counts as complete; as Avro's float says it."""
 RECENT_PLAYS = 50
-RECENT_EVENTS = 32
-"""Events remembered by id for each user: a client repeats within seconds."""
+RECENT_EVENTS = 1000
+"""Most events remembered by id for each user: a request holds that many, and its client may send it again."""
 TICK = timedelta(milliseconds=1)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Batch = Sequence[Received[SongPlayed | SongCounted]]
@@ -59,28 +60,109 @@ async def play_aggregation(
         await feature_writer.push(USER_TASTE.name, await _tastes(users.values(), feature_reader, taste_half_life))
     if totals:
         await feature_writer.push(ITEM_PLAYS.name, [_plays_row(total) for total in totals.values()])
-    changed = [*users.values(), *songs.values(), *totals.values()]
-    emits = [Emit(PLAY_AGGREGATED, aggregate.aggregate_id, aggregate) for aggregate in changed]
-    if plays:
-        partition = plays[0].partition
-        emits += [Emit(SONG_COUNTED, song_id, _part(song_id, partition, a)) for song_id, a in songs.items()]
-    return emits
+    emits = [Emit(PLAY_AGGREGATED, a.aggregate_id, a) for a in (*songs.values(), *totals.values())]
+    emits += [Emit(SONG_COUNTED, s, _part(s, plays[0].partition, a)) for s, a in songs.items()]
+    # whether a play repeats another is read from the user's state: it moves on when all songs have counted
+    return emits + [Emit(PLAY_AGGREGATED, a.aggregate_id, a, stage=1) for a in users.values()]
 
 
 def count_plays(
     plays: Iterable[Received[SongPlayed]], state: State, half_life: timedelta
 ) -> tuple[dict[str, PlayAggregate], dict[str, PlayAggregate]]:
     """Aggregates by user and by song after these plays; those touched, changed or not."""
-    users: dict[str, PlayAggregate] = {}
-    songs: dict[str, PlayAggregate] = {}
+    users: dict[str, _Listener] = {}
+    songs: dict[str, _Count] = {}
     for received in plays:
         play, offset = received.record, received.offset
-        user = users.get(play.user_id) or _known(state, f"user:{play.user_id}")
-        song = songs.get(play.song_id) or _known(state, f"song:{play.song_id}")
-        repeated = any(e.event_id == play.event_id and e.offset < offset for e in user.recent_events)
-        users[play.user_id] = _heard(user, play, offset, half_life, repeated=repeated)
-        songs[play.song_id] = _counted(song, play, offset, half_life, repeated=repeated)
-    return users, songs
+        user = users.get(play.user_id)
+        if user is None:
+            user = users[play.user_id] = _Listener(_known(state, f"user:{play.user_id}"), half_life)
+        song = songs.get(play.song_id)
+        if song is None:
+            song = songs[play.song_id] = _Count(_known(state, f"song:{play.song_id}"), half_life)
+        repeated = user.has_repeat(play.event_id, offset)
+        user.hear(play, offset, repeated=repeated)
+        song.count(play, offset, repeated=repeated)
+    return {k: u.aggregate() for k, u in users.items()}, {k: s.aggregate() for k, s in songs.items()}
+
+
+class _Count:
+    """One aggregate while a batch is counted."""
+
+    def __init__(self, before: PlayAggregate, half_life: timedelta) -> None:
+        self._before = before
+        self._half_life = half_life
+        self._plays = before.plays
+        self._completions = before.completions
+        self._played_ms = before.played_ms
+        self._decayed = before.decayed_plays
+        self._last = before.last_played_at
+        self._applied = before.applied_offset
+
+    def count(self, play: SongPlayed, offset: int, *, repeated: bool) -> bool:
+        """Count a play unless it was seen; whether it counted."""
+        if offset <= self._applied:
+            return False
+        self._applied = offset
+        if repeated:
+            return False
+        last = max(self._last, play.occurred_at)
+        self._decayed = self._decayed * _decay(last - self._last, self._half_life) + _decay(
+            last - play.occurred_at, self._half_life
+        )
+        self._last = last
+        self._plays += 1
+        self._completions += play.completion >= COMPLETED
+        self._played_ms += play.played_ms
+        return True
+
+    def aggregate(self) -> PlayAggregate:
+        return dataclasses.replace(
+            self._before,
+            plays=self._plays,
+            completions=self._completions,
+            played_ms=self._played_ms,
+            decayed_plays=self._decayed,
+            last_played_at=self._last,
+            applied_offset=self._applied,
+        )
+
+
+class _Listener(_Count):
+    """A user's aggregate while a batch is counted."""
+
+    def __init__(self, before: PlayAggregate, half_life: timedelta) -> None:
+        super().__init__(before, half_life)
+        self._heard = deque(before.recent_plays, RECENT_PLAYS)
+        self._events = deque(before.recent_events, RECENT_EVENTS)
+        self._feature_at = before.feature_at
+        self._offsets: dict[str, list[AppliedEvent]] = {}
+        for event in before.recent_events:
+            self._offsets.setdefault(event.event_id, []).append(event)
+
+    def has_repeat(self, event_id: str, offset: int) -> bool:
+        """Whether the play at ``offset`` repeats an earlier one; the same answer when it is delivered again."""
+        known = self._offsets.get(event_id, ())
+        return any(e.offset < offset or (e.offset == offset and e.repeated) for e in known)
+
+    def hear(self, play: SongPlayed, offset: int, *, repeated: bool) -> None:
+        if offset <= self._applied:
+            return
+        if self.count(play, offset, repeated=repeated):
+            # for each play and not for each batch: after a crash the batches are cut otherwise
+            self._feature_at = _next_time(self._feature_at, self._last)
+            self._heard.append(RecentPlay(item_id=play.song_id, completion=play.completion, played_at=play.occurred_at))
+        event = AppliedEvent(event_id=play.event_id, offset=offset, repeated=repeated)
+        self._events.append(event)
+        self._offsets.setdefault(play.event_id, []).append(event)
+
+    def aggregate(self) -> PlayAggregate:
+        return dataclasses.replace(
+            super().aggregate(),
+            recent_plays=tuple(self._heard),
+            recent_events=tuple(self._events),
+            feature_at=self._feature_at,
+        )
 
 
 def add_parts(parts: Iterable[SongCounted], state: State, half_life: timedelta) -> dict[str, PlayAggregate]:
@@ -125,43 +207,6 @@ def _known(state: State, key: str) -> PlayAggregate:
     return PlayAggregate(aggregate_id=key, plays=0, completions=0, played_ms=0, last_played_at=EPOCH)
 
 
-def _heard(
-    user: PlayAggregate, play: SongPlayed, offset: int, half_life: timedelta, *, repeated: bool
-) -> PlayAggregate:
-    if offset <= user.applied_offset:
-        return user
-    counted = _counted(user, play, offset, half_life, repeated=repeated)
-    if repeated:
-        return counted
-    recent = RecentPlay(item_id=play.song_id, completion=play.completion, played_at=play.occurred_at)
-    return dataclasses.replace(
-        counted,
-        recent_plays=(*user.recent_plays, recent)[-RECENT_PLAYS:],
-        recent_events=(*user.recent_events, AppliedEvent(event_id=play.event_id, offset=offset))[-RECENT_EVENTS:],
-        feature_at=_next_time(user, counted.last_played_at),
-    )
-
-
-def _counted(
-    aggregate: PlayAggregate, play: SongPlayed, offset: int, half_life: timedelta, *, repeated: bool
-) -> PlayAggregate:
-    if offset <= aggregate.applied_offset:
-        return aggregate
-    if repeated:
-        return dataclasses.replace(aggregate, applied_offset=offset)
-    last = max(aggregate.last_played_at, play.occurred_at)
-    return dataclasses.replace(
-        aggregate,
-        plays=aggregate.plays + 1,
-        completions=aggregate.completions + (play.completion >= COMPLETED),
-        played_ms=aggregate.played_ms + play.played_ms,
-        decayed_plays=aggregate.decayed_plays * _decay(last - aggregate.last_played_at, half_life)
-        + _decay(last - play.occurred_at, half_life),
-        last_played_at=last,
-        applied_offset=offset,
-    )
-
-
 def _summed(total: PlayAggregate, parts: Sequence[SongCounted], half_life: timedelta) -> PlayAggregate:
     last = max(part.last_played_at for part in parts)
     return dataclasses.replace(
@@ -172,13 +217,13 @@ def _summed(total: PlayAggregate, parts: Sequence[SongCounted], half_life: timed
         decayed_plays=sum(part.decayed_plays * _decay(last - part.last_played_at, half_life) for part in parts),
         last_played_at=last,
         partials=tuple(parts),
-        feature_at=_next_time(total, last),
+        feature_at=_next_time(total.feature_at, last),
     )
 
 
-def _next_time(aggregate: PlayAggregate, played_at: datetime) -> datetime:
+def _next_time(before: datetime | None, played_at: datetime) -> datetime:
     """Event time of the next features: Feast drops a row that is not newer, and a late play has an old time."""
-    return played_at if aggregate.feature_at is None else max(played_at, aggregate.feature_at + TICK)
+    return played_at if before is None else max(played_at, before + TICK)
 
 
 def _decay(age: timedelta, half_life: timedelta) -> float:

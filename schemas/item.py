@@ -55,3 +55,28 @@ class ItemChanged(Record):
     vector: tuple[float, ...] = ()
     vector_version: str = ""
     vectors: ObjectRef | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ItemIndexed(Record):
+    """The stores hold (or no longer hold) an item as of this change; compacted, key = item id.
+
+    Attributes:
+        event_id: UUIDv5 of this event; the same fact always has the same id.
+        occurred_at: When the upload was accepted, UTC.
+        produced_at: When the stores had it, UTC.
+        item_id: The item.
+        change: What was done.
+        seq: Sequence number of the change; a lower one is late and ignored.
+        collections: Aliases of the vector collections that hold the item.
+    """
+
+    CONTRACT: ClassVar[str] = "overture.item.ItemIndexed"
+
+    event_id: str
+    occurred_at: datetime
+    produced_at: datetime
+    item_id: str
+    change: Change
+    seq: int
+    collections: tuple[str, ...] = ()

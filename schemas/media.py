@@ -134,6 +134,7 @@ class TimelineEntry(Record):
         stage: Capability or step.
         state: Outcome, for example analysed or approve.
         at: When it finished, UTC.
+        reasons: Why, where the outcome needs reasons.
     """
 
     CONTRACT: ClassVar[str] = "overture.media.TimelineEntry"
@@ -141,6 +142,7 @@ class TimelineEntry(Record):
     stage: str
     state: str
     at: datetime
+    reasons: tuple[Reason, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -47,12 +47,14 @@ class AppliedEvent(Record):
     Attributes:
         event_id: Its id.
         offset: Its offset in the plays topic.
+        repeated: Whether it repeated an event counted before, and was not counted.
     """
 
     CONTRACT: ClassVar[str] = "overture.play.AppliedEvent"
 
     event_id: str
     offset: int
+    repeated: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from schemas.content import ContentClassified, ContentEmbedded, ContentModerated
 from schemas.interaction import ItemInteracted
-from schemas.item import ItemChanged
+from schemas.item import ItemChanged, ItemIndexed
 from schemas.media import MediaAnalysed, MediaRejected, MediaStatus, MediaWithdrawn
 from schemas.pipeline import DeadLettered
 from schemas.play import PlayAggregate, SongCounted, SongPlayed
@@ -112,6 +112,14 @@ ITEM_CHANGED = Topic(
     retention=None,
     compacted=True,
 )
+ITEM_INDEXED = Topic(
+    "item.index.updated.v1",
+    ItemIndexed,
+    "item id",
+    "Feast and Milvus hold an item, or hold it no longer.",
+    retention=None,
+    compacted=True,
+)
 DEAD_LETTERED = Topic(
     "pipeline.event.dead-lettered.v1",
     DeadLettered,
@@ -134,6 +142,7 @@ ALL: tuple[Topic, ...] = (
     CONTENT_EMBEDDED,
     CONTENT_CLASSIFIED,
     ITEM_CHANGED,
+    ITEM_INDEXED,
     DEAD_LETTERED,
 )
 BY_NAME: dict[str, Topic] = {topic.name: topic for topic in ALL}

@@ -48,7 +48,12 @@ def streams_settings(
     settings = Settings.model_validate(
         {
             "data_dir": tmp_path_factory.mktemp("data"),
-            "kafka": {"bootstrap": broker.bootstrap, "session_timeout_s": 6, "heartbeat_s": 1, "commit_interval_s": 0.3},
+            "kafka": {
+                "bootstrap": broker.bootstrap,
+                "session_timeout_s": 6,
+                "heartbeat_s": 1,
+                "commit_interval_s": 0.3,
+            },
             "registry": {"url": registry_server.url},
             "redis": {"url": redis_server.url},
         }

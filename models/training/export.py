@@ -1,8 +1,8 @@
 """From a trained torch module to a committed weight: ONNX file, card, evaluation, parity record.
 
 Every head has one input and one output of fixed names and a free first dimension. At export the ONNX
-file must answer like torch (``PARITY``); inputs and torch's outputs are kept in ``parity.json`` so that a
-test can repeat the comparison without torch.
+file must answer like torch (``PARITY``) on real inputs; these and torch's outputs are kept in
+``parity.safetensors`` so that a test can repeat the comparison without torch.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
+from numpy.typing import NDArray
+from safetensors.numpy import save_file
 from torch import nn
 
 from models import recorded, weights
@@ -25,7 +27,7 @@ from models.weights import Card, Location, Recorded, Weights
 PARITY = 1e-4
 """Greatest difference between torch and ONNX."""
 _OPSET = 18
-_PARITY_ROWS = 4
+_RAMP = (4, -0.1, 0.1)
 _TOLERANCE = 1e-3
 
 
@@ -58,12 +60,15 @@ class Head:
     described: tuple[str, str]
 
 
-def write(module: nn.Module, head: Head, evaluation: Mapping[str, Any], cards: Path) -> Card:
+def write(
+    module: nn.Module, head: Head, examples: NDArray[np.float32], evaluation: Mapping[str, Any], cards: Path
+) -> Card:
     """Writes ``<cards>/<name>/<version>/`` and returns the card, its file verified.
 
     Args:
         module: Trained network in evaluation mode, float32 [N, width] to float32 [N, C].
         head: Words for the card.
+        examples: float32 [N, width], real inputs to compare torch and ONNX on; a few.
         evaluation: Figures for ``evaluation.json``.
         cards: Folder of cards.
 
@@ -75,28 +80,22 @@ def write(module: nn.Module, head: Head, evaluation: Mapping[str, Any], cards: P
     path = folder / "model.onnx"
     _to_onnx(module, head, path)
     card = _card(head, path)
-    loaded = Weights(card, path)
-    low, high = -0.1, 0.1
-    shape = (_PARITY_ROWS, head.width)
-    inputs = recorded.ramp(shape, low, high)
+    session = load_session(Weights(card, path))
     with torch.no_grad():
-        expected = module(torch.from_numpy(inputs)).numpy()  # [4, C]
-    actual = load_session(loaded).feed({head.input: inputs})
-    worst = float(np.abs(actual[head.output] - expected).max())
+        expected = module(torch.from_numpy(examples)).numpy()  # [N, C]
+    worst = float(np.abs(session.feed({head.input: examples})[head.output] - expected).max())
     if not worst <= PARITY:
         raise ValueError(f"{card.label}: ONNX differs from torch by {worst:.2g}")
-    summary = {name: tuple(round(v, 7) for v in recorded.summary(values)) for name, values in actual.items()}
+    parity_path = folder / "parity.safetensors"
+    save_file({"inputs": examples, "outputs": np.ascontiguousarray(expected)}, parity_path)
+    parity_path.chmod(0o644)  # safetensors writes files for their owner alone
+    rows, low, high = _RAMP
+    shape = (rows, head.width)
+    answers = session.feed({head.input: recorded.ramp(shape, low, high)})
+    summary = {name: tuple(round(v, 7) for v in recorded.summary(values)) for name, values in answers.items()}
     _dump(folder / "card.json", _fields(card, Recorded(shape, low, high, (), summary, _TOLERANCE)))
-    _dump(
-        folder / "parity.json",
-        {
-            "ramp": {"shape": shape, "low": low, "high": high},
-            "torch": torch.__version__,
-            "outputs": {head.output: [[round(float(v), 8) for v in row] for row in expected]},
-            "worst_difference_at_export": worst,
-        },
-    )
-    _dump(folder / "evaluation.json", evaluation)
+    parity = {"torch": torch.__version__, "worst_difference_of_onnx": worst}
+    _dump(folder / "evaluation.json", {**evaluation, "parity": parity})
     return weights.read_card(folder / "card.json")
 
 

@@ -98,9 +98,7 @@ def fit(
     if not len(train.labels) or not len(validation.labels):
         raise ValueError("no examples")
     order = torch.Generator().manual_seed(settings.seed)
-    optimiser = torch.optim.AdamW(
-        module.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
-    )
+    optimiser = torch.optim.AdamW(module.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, settings.epochs)
     losses: list[float] = []
     checks: list[float] = []

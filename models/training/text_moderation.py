@@ -80,6 +80,10 @@ class Config:
 class TextModerationNet(Trainable):
     """Embedding [B, 384] -> probabilities [B, 6]."""
 
+    mean: Tensor
+    std: Tensor
+    temperature: Tensor
+
     def __init__(self, config: Net, mean: Tensor, std: Tensor) -> None:
         super().__init__()
         self.config = config
@@ -160,7 +164,7 @@ def run(config: Config, watch_texts: Callable[[int], None], watch_passes: Callab
     harmless = data([LabelledText(text, CLEAN, "any") for text in titles()])
     report["harmless_titles"] = over_thresholds(module, harmless)
     report["training"] = {"passes": len(history.train), "best": history.best, "temperature": float(module.temperature)}
-    return write(module, _head(config, report), report, config.cards)
+    return write(module, _head(config, report), held_out.vectors[:4], report, config.cards)
 
 
 def train_net(

@@ -28,6 +28,8 @@ def producer_config(kafka: Kafka) -> dict[str, Any]:
         "acks": "all",
         "enable.idempotence": True,
         "partitioner": "murmur2_random",
+        # a dead letter is its event plus headers: it must fit where the event did
+        "message.max.bytes": 4 * 1024**2,
         "linger.ms": 2,
         "compression.type": "lz4",
         "delivery.timeout.ms": int(DELIVERY_TIMEOUT_S * 1000),

@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any
 
-from processors.runtime.transport import NOT_BEFORE_HEADER
 from schemas.errors import AppError
 
 TEXT_LIMIT = 512
+LONGEST_NUMBER = 18
+NOT_BEFORE_HEADER = "x-not-before-ms"
 CARRIED = ("traceparent",)
 
 
@@ -42,17 +43,24 @@ class Letter:
     carried: tuple[tuple[str, bytes], ...] = ()
 
     @classmethod
-    def of(cls, message: Any, now_ms: int) -> Letter:
-        """The letter of a Kafka record (Faust message or aiokafka record)."""
-        headers = dict(_pairs(message.headers))
+    def of(cls, message: Any, now_ms: int, *, retried: bool) -> Letter:
+        """The letter of a Kafka record (Faust message or aiokafka record).
+
+        Args:
+            message: The record.
+            now_ms: Milliseconds since the epoch.
+            retried: Whether it comes from a retry topic, whose headers tell its story.
+        """
+        headers = {name: value for name, value in _pairs(message.headers) if value is not None}
+        told = headers if retried else {}
         return cls(
             key=message.key,
             value=message.value,
-            topic=_text(headers, "x-origin-topic", message.topic),
-            partition=_int(headers, "x-origin-partition", message.partition),
-            offset=_int(headers, "x-origin-offset", message.offset),
-            attempt=_int(headers, "x-attempt", 0),
-            first_seen_ms=_int(headers, "x-first-seen-ms", now_ms),
+            topic=told.get("x-origin-topic", message.topic.encode()).decode(errors="replace"),
+            partition=_int(told, "x-origin-partition", message.partition),
+            offset=_int(told, "x-origin-offset", message.offset),
+            attempt=_int(told, "x-attempt", 0),
+            first_seen_ms=_int(told, "x-first-seen-ms", now_ms),
             carried=tuple((n, headers[n]) for n in CARRIED if n in headers),
         )
 
@@ -71,7 +79,6 @@ class Letter:
 
     def headers(self, capability: str, error: AppError, not_before_ms: int | None = None) -> list[tuple[str, bytes]]:
         """Headers for the retry or dead-letter topic."""
-        text = str(error)[:TEXT_LIMIT]
         story = {
             "x-origin-topic": self.topic,
             "x-origin-partition": str(self.partition),
@@ -80,7 +87,7 @@ class Letter:
             "x-first-seen-ms": str(self.first_seen_ms),
             "x-error-code": error.code,
             "x-error-class": type(error).__name__,
-            "x-error-text": text,
+            "x-error-text": clean_text(error),
             "x-capability": capability,
             "x-worker-version": version("overture"),
         }
@@ -93,11 +100,16 @@ def _pairs(headers: Any) -> Iterable[tuple[str, bytes]]:
     return headers.items() if isinstance(headers, dict) else (headers or ())
 
 
-def _text(headers: dict[str, bytes], name: str, default: str) -> str:
-    return headers[name].decode(errors="replace") if name in headers else default
+def clean_text(error: Exception) -> str:
+    """Text of an error that fits into a header and a record: short, and valid Unicode."""
+    return str(error)[:TEXT_LIMIT].encode(errors="replace").decode()
+
+
+def number(value: bytes | None) -> int | None:
+    """A header's number; None if it is none of ours (absent, not digits, longer than 64 bits allow)."""
+    return int(value) if value is not None and value.isdigit() and len(value) <= LONGEST_NUMBER else None
 
 
 def _int(headers: dict[str, bytes], name: str, default: int) -> int:
-    """A header that is no number was not written by us: the record's own place counts."""
-    raw = headers.get(name, b"")
-    return int(raw) if raw.isdigit() else default
+    found = number(headers.get(name))
+    return default if found is None else found

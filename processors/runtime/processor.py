@@ -36,6 +36,7 @@ class Emit:
         record: The value; None is a tombstone of a compacted topic.
         partition: Set only where the catalogue says the key does not choose it.
         headers: Extra headers.
+        stage: Events of a later stage are sent when those of earlier ones are acknowledged.
     """
 
     topic: Topic
@@ -43,6 +44,7 @@ class Emit:
     record: Record | None
     partition: int | None = None
     headers: dict[str, bytes] = field(default_factory=dict)
+    stage: int = 0
 
 
 @dataclass(frozen=True)

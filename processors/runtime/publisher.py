@@ -12,9 +12,21 @@ from processors.runtime.kafka import producer_config
 from processors.runtime.processor import Emit
 from processors.runtime.settings import Kafka
 from schemas.codec import Codec
-from schemas.errors import UnavailableError
+from schemas.errors import AppError, BugError, UnavailableError
 
 Headers = Sequence[tuple[str, bytes]]
+PERMANENT = frozenset(
+    {
+        KafkaError.MSG_SIZE_TOO_LARGE,
+        KafkaError.INVALID_MSG,
+        KafkaError.INVALID_MSG_SIZE,
+        KafkaError.INVALID_RECORD,
+        KafkaError.RECORD_LIST_TOO_LARGE,
+        KafkaError._INVALID_ARG,
+        KafkaError._UNKNOWN_PARTITION,
+    }
+)
+"""Errors that trying again cannot mend."""
 POLL_S = 0.1
 FULL_QUEUE_WAIT_S = 0.05
 
@@ -60,6 +72,7 @@ class KafkaPublisher:
 
         Raises:
             UnavailableError: the broker did not acknowledge in time.
+            BugError: it will never take this record, for example because it is too large.
         """
         loop = asyncio.get_running_loop()
         acked: asyncio.Future[tuple[int, int]] = loop.create_future()
@@ -80,7 +93,7 @@ class KafkaPublisher:
             except BufferError:
                 await asyncio.sleep(FULL_QUEUE_WAIT_S)
             except KafkaException as error:
-                raise self._unavailable(topic, error.args[0]) from error
+                raise self._error(topic, error.args[0]) from error
             else:
                 break
         return await acked
@@ -103,13 +116,13 @@ class KafkaPublisher:
         if error is None:
             acked.set_result((message.partition() or 0, message.offset() or 0))
         else:
-            acked.set_exception(self._unavailable(topic, error))
+            acked.set_exception(self._error(topic, error))
 
-    def _unavailable(self, topic: str, error: KafkaError) -> UnavailableError:
-        return UnavailableError(
-            f"broker {self._bootstrap} did not take a record for {topic}: {error}",
-            code="broker-unavailable",
-        )
+    def _error(self, topic: str, error: KafkaError) -> AppError:
+        text = f"broker {self._bootstrap} did not take a record for {topic}: {error}"
+        if error.code() in PERMANENT:
+            return BugError(text, code="record-refused")
+        return UnavailableError(text, code="broker-unavailable")
 
     def _poll(self) -> None:
         while not self._closing.is_set():

@@ -9,16 +9,16 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import stamina
 import structlog
 
 from features.ports import AttemptLog
 from processors.runtime import metrics
-from processors.runtime.letters import Letter
+from processors.runtime.letters import Letter, clean_text
 from processors.runtime.processor import Capability, Emit, Received
 from processors.runtime.state import CompactedState
 from schemas.codec import Codec, UnknownSchemaError
@@ -47,6 +47,13 @@ class Sender(Protocol):
         headers: Sequence[tuple[str, bytes]] = (),
         partition: int | None = None,
     ) -> tuple[int, int]: ...
+
+
+@runtime_checkable
+class Warmable(Protocol):
+    """Something that is slow at its first use."""
+
+    async def warm(self) -> None: ...
 
 
 class Runner:
@@ -86,14 +93,25 @@ class Runner:
         self._needs = {name: value for name, value in needs.items() if name in accepted}
         self._wants_place = "received" in accepted
 
-    def forget_state(self) -> None:
-        """Load the state anew before the next event: another worker may have written it."""
+    def forget_state(self, keep: Collection[int] = ()) -> None:
+        """Load the state of all partitions but ``keep`` anew before their next event: others may have written it."""
         if self._state is not None:
-            self._state.forget()
+            self._state.forget(keep)
+
+    async def warm(self) -> None:
+        """Let what the handler needs get ready now, so that the first event does not wait for it."""
+        for need in self._needs.values():
+            if isinstance(need, Warmable):
+                await need.warm()
+
+    def _letter(self, message: Any) -> Letter:
+        """Only retry topics carry a story that we wrote; on others such headers are somebody's claim."""
+        retried = message.topic in {name for name, _ in self.capability.retry_topics}
+        return Letter.of(message, _now_ms(), retried=retried)
 
     async def handle(self, message: Any) -> None:
         """Work on one Kafka record to its end."""
-        letter = Letter.of(message, _now_ms())
+        letter = self._letter(message)
         with structlog.contextvars.bound_contextvars(
             capability=self.capability.name, event=letter.place, key=letter.key_text
         ):
@@ -113,30 +131,33 @@ class Runner:
 
     async def handle_batch(self, records: Sequence[Any]) -> None:
         """Work on all records of one partition and poll to their end, in one call of the handler."""
-        first = Letter.of(records[0], _now_ms())
+        first = self._letter(records[0])
         with structlog.contextvars.bound_contextvars(
             capability=self.capability.name, event=first.place, records=len(records)
         ):
             started = time.perf_counter()
-            starts = await self._insist(lambda: self._attempts.begin(self.capability.group, first.place))
+            # a key of its own: going one by one afterwards, the first record's starts are counted apart
+            place = first.place if len(records) == 1 else f"{first.place}/batch"
+            starts = await self._insist(lambda: self._attempts.begin(self.capability.group, place))
             if starts > self._max_deliveries and len(records) > 1:
                 log.error("batch never ended, going through it one by one", starts=starts)
-                await self._insist(lambda: self._attempts.finish(self.capability.group, first.place))
                 await self._one_by_one(records)
+                await self._insist(lambda: self._attempts.finish(self.capability.group, place))
                 return
             good: list[tuple[Letter, Received[Any]]] = []
             for raw in records:
-                letter = Letter.of(raw, _now_ms())
+                letter = self._letter(raw)
                 try:
                     self._refuse_crash_loop(starts)
                     record = await self._insist_decode(letter)
                     good.append((letter, Received(record, letter.topic, letter.partition, letter.offset)))
-                except BadEventError as error:
-                    await self._give_up(letter.failed(), error)
+                # as in ``handle``: whatever it is, this record is given up and its neighbours go on
+                except Exception as error:  # noqa: BLE001
+                    await self._give_up(letter.failed(), _as_app_error(error))
                     self._observe(letter.topic, "dead-lettered", started)
             if good:
                 await self._batch_work(good, started)
-            await self._insist(lambda: self._attempts.finish(self.capability.group, first.place))
+            await self._insist(lambda: self._attempts.finish(self.capability.group, place))
 
     async def _one_by_one(self, records: Sequence[Any]) -> None:
         for record in records:
@@ -173,7 +194,8 @@ class Runner:
         try:
             return self._codec.decode(letter.value, expected)
         except UnknownSchemaError as unknown:
-            self._codec.learn(unknown.schema_id, self._fetch_schema(unknown.schema_id))
+            schema = await asyncio.to_thread(self._fetch_schema, unknown.schema_id)
+            self._codec.learn(unknown.schema_id, schema)
             return self._codec.decode(letter.value, expected)
 
     async def _insist_decode(self, letter: Letter) -> Record:
@@ -201,17 +223,18 @@ class Runner:
         for emit, _ in encoded:
             if emit.topic not in self.capability.produces:
                 raise BugError(f"{self.capability.name} does not declare that it produces {emit.topic.name}")
-        futures = [
-            self._sender.send(
-                emit.topic.name,
-                emit.key.encode(),
-                value,
-                [*emit.headers.items(), *letter.carried],
-                letter.partition if emit.topic == self.capability.state else emit.partition,
+        for stage in sorted({emit.stage for emit, _ in encoded}):
+            await _gather(
+                self._sender.send(
+                    emit.topic.name,
+                    emit.key.encode(),
+                    value,
+                    [*emit.headers.items(), *letter.carried],
+                    letter.partition if emit.topic == self.capability.state else emit.partition,
+                )
+                for emit, value in encoded
+                if emit.stage == stage
             )
-            for emit, value in encoded
-        ]
-        await _gather(futures)
         return encoded
 
     async def _failed(self, letter: Letter, record: Record | None, error: Exception) -> str:
@@ -248,7 +271,7 @@ class Runner:
             produced_at=datetime.now(UTC),
             media_id=media_id,
             stage=self.capability.name,
-            reasons=(Reason(code=error.code, text=str(error)),),
+            reasons=(Reason(code=error.code, text=clean_text(error)),),
         )
 
     async def _give_up(self, letter: Letter, error: AppError) -> None:
@@ -267,7 +290,7 @@ class Runner:
             dead_letter_topic=topic,
             attempts=letter.attempt,
             code=error.code,
-            text=str(error)[:512],
+            text=clean_text(error),
         )
         await self._insist(lambda: self._send_record(letter.key_text, notice))
 

@@ -6,10 +6,11 @@ Each field can be set in the environment: prefix ``OVERTURE_``, sections joined 
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -111,6 +112,15 @@ class Settings(BaseSettings):
     """The whole tree. Build it once, hand down its sections."""
 
     model_config = SettingsConfigDict(env_prefix="OVERTURE_", env_nested_delimiter="__", extra="forbid", frozen=True)
+
+    @model_validator(mode="after")
+    def _refuse_unknown_variables(self) -> Self:
+        prefix = "OVERTURE_"
+        for name in os.environ:
+            first = name.upper().removeprefix(prefix).split("__")[0].lower()
+            if name.upper().startswith(prefix) and first not in type(self).model_fields:
+                raise ValueError(f"there is no setting {name}; `overture settings` lists them")
+        return self
 
     data_dir: Path = Field(Path(".overture"), description="Folder for everything local.")
     kafka: Kafka = Kafka()

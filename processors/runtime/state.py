@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Generic, TypeVar, cast
 
 import structlog
@@ -57,6 +57,7 @@ class CompactedState(Generic[S]):
         self._topic = topic
         self._codec = codec
         self._fetch_schema = fetch_schema
+        self._epoch = 0
         self._partitions: dict[int, PartitionState[S]] = {}
         self._locks: dict[int, asyncio.Lock] = {}
 
@@ -67,15 +68,17 @@ class CompactedState(Generic[S]):
             UnavailableError: the topic could not be read to its end.
         """
         async with self._locks.setdefault(number, asyncio.Lock()):
-            state = self._partitions.get(number)
-            if state is None:
-                state = await asyncio.to_thread(self._load, number)
-                self._partitions[number] = state
+            while (state := self._partitions.get(number)) is None:
+                epoch = self._epoch
+                loaded = await asyncio.to_thread(self._load, number)
+                if epoch == self._epoch:
+                    self._partitions[number] = loaded
             return state
 
-    def forget(self) -> None:
-        """Drop everything: another worker may have written since."""
-        self._partitions.clear()
+    def forget(self, keep: Collection[int] = ()) -> None:
+        """Drop all partitions but ``keep``, those being loaded too: another worker may have written them since."""
+        self._epoch += 1
+        self._partitions = {number: state for number, state in self._partitions.items() if number in keep}
 
     def decode(self, value: bytes) -> S:
         """Record of a value; asks the registry for a schema that is new to us."""

@@ -17,6 +17,8 @@ from schemas import topics
 from schemas.errors import UnavailableError
 
 TIMEOUT_S = 20.0
+LETTER_BYTES = 2 * 1024**2
+"""Largest record of retry and dead-letter topics: an event of the usual limit (1 MiB) and its headers."""
 RETRY_RETENTION = timedelta(days=7)
 DEAD_LETTER_RETENTION = timedelta(days=28)
 
@@ -42,9 +44,10 @@ def wanted(capabilities: Iterable[Capability], min_insync: int) -> list[WantedTo
     found = [WantedTopic(t.name, t.partitions, common | _config(t)) for t in topics.ALL]
     for capability in capabilities:
         partitions = max(t.partitions for t in capability.consumes)
-        retry = common | {"retention.ms": _ms(RETRY_RETENTION)}
+        larger = common | {"max.message.bytes": str(LETTER_BYTES)}
+        retry = larger | {"retention.ms": _ms(RETRY_RETENTION)}
         found += [WantedTopic(name, partitions, retry) for name, _ in capability.retry_topics]
-        dead = common | {"retention.ms": _ms(DEAD_LETTER_RETENTION)}
+        dead = larger | {"retention.ms": _ms(DEAD_LETTER_RETENTION)}
         found.append(WantedTopic(capability.dead_letter_topic, 1, dead))
     return found
 

@@ -27,7 +27,7 @@ from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
-NOT_BEFORE_HEADER = "x-not-before-ms"
+from processors.runtime.letters import NOT_BEFORE_HEADER, number
 
 
 class BatchMessage(ConsumerMessage):
@@ -50,8 +50,9 @@ class OffsetTracker:
         self._next: int | None = None
 
     def fetched(self, first: int, last: int) -> None:
-        """A message covering ``first``..``last`` was handed on."""
-        self._outstanding[last] = first
+        """A message covering ``first``..``last`` was handed on; after a seek it may take the place of others."""
+        covered = [end for end in self._outstanding if first <= end <= last]
+        self._outstanding[last] = min([first, *(self._outstanding.pop(end) for end in covered)])
 
     def done(self, offset: int) -> None:
         """The message that ends at ``offset`` is finished, effects included."""
@@ -208,10 +209,8 @@ class GuardedConsumer(driver.Consumer):
 
 def not_before(record: Any) -> float:
     """Time before which a retried record must not be worked on, seconds since the epoch."""
-    for name, value in record.headers:
-        if name == NOT_BEFORE_HEADER:
-            return int(value) / 1000.0
-    return 0.0
+    found = next((number(value) for name, value in record.headers if name == NOT_BEFORE_HEADER), None)
+    return 0.0 if found is None else found / 1000.0
 
 
 class GuardedTransport(driver.Transport):

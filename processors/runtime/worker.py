@@ -36,8 +36,11 @@ class Worker:
         self._in_hand: set[asyncio.Future[Any]] = set()
         self._closing = False
         self._generation = -1
+        self._numbers: set[int] = set()
+        self._handover_s = settings.kafka.session_timeout_s / 3
         self._declare_agent()
         self.app.on_partitions_assigned.connect(self._on_assigned)
+        self.app.on_partitions_revoked.connect(self._on_revoked)
 
     async def start(self) -> None:
         """Join the consumer group."""
@@ -76,12 +79,21 @@ class Worker:
 
         self.app.agent(channel, name=self.capability.group, concurrency=self.capability.concurrency)(work)
 
-    async def _on_assigned(self, *_args: Any, **_kwargs: Any) -> None:
-        """State may have been written by another worker unless we were a member of every generation."""
+    async def _on_revoked(self, *_args: Any, **_kwargs: Any) -> None:
+        """Let work on state end before another worker may begin; what takes too long is done again there."""
+        if self.capability.state is None or not self._in_hand:
+            return
+        _, late = await asyncio.wait(self._in_hand, timeout=self._handover_s)
+        for task in late:
+            task.cancel()
+
+    async def _on_assigned(self, *args: Any, **_kwargs: Any) -> None:
+        """Keep the state of partitions that were ours in the generation before and are ours now, and no other."""
         generation = self.app.consumer_generation_id
-        if generation != self._generation + 1:
-            self.runner.forget_state()
-        self._generation = generation
+        unbroken = generation == self._generation + 1
+        numbers = {tp.partition for tp in args[-1]}
+        self.runner.forget_state(self._numbers & numbers if unbroken else ())
+        self._generation, self._numbers = generation, numbers
 
     async def _one(self, message: Any) -> None:
         """Work on one message as a task of its own, so that a stop can wait for it or give it up."""
@@ -138,6 +150,7 @@ async def run(runners: Sequence[Runner], settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     workers = [Worker(runner, settings) for runner in runners]
+    await asyncio.gather(*[runner.warm() for runner in runners])
     await asyncio.gather(*[worker.start() for worker in workers])
     log.info("working", capabilities=[w.capability.name for w in workers])
     died = [asyncio.ensure_future(worker.app.wait_until_stopped()) for worker in workers]

@@ -5,6 +5,9 @@ from __future__ import annotations
 import threading
 
 import numpy as np
+
+# onnxruntime must be in the process before usearch: loaded after it, it crashes (ADR 0007)
+import onnxruntime  # noqa: F401
 from numpy.typing import NDArray
 from usearch.index import Index
 

@@ -137,7 +137,7 @@ def status_json(status: MediaStatus) -> bytes:
         "state": status.state,
         "reasons": status.reasons,
         "labels": status.labels,
-        "timeline": status.timeline,
+        "timeline": [{"stage": e.stage, "state": e.state, "at": e.at} for e in status.timeline],
         "title": status.title,
         "uploader": status.uploader,
         "song_id": status.song_id,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -32,8 +32,7 @@ class UserContext:
         user_id: Who.
         taste: Unit vector [D] in the catalogue's space; None: unknown.
         recent: Items played lately.
-        degraded: Parts that did not answer: ``features``, or ``taste-version`` while the user's vector still
-            lies in another version's space.
+        degraded: Parts that did not answer: ``features``.
     """
 
     user_id: str
@@ -68,14 +67,24 @@ class UserReader:
         return UserContext(user_id) if row is None else self._known(user_id, row)
 
     def _known(self, user_id: str, row: FeatureRow) -> UserContext:
-        recent = frozenset(row.values.get("recent_items") or ())
-        vector = np.asarray(row.values.get("vector", ()), np.float32)
-        norm = float(np.linalg.norm(vector))
-        if not len(vector) or not np.isfinite(norm) or norm == 0.0:
-            return UserContext(user_id, recent=recent)
-        if row.values.get("vector_version") != self._catalogue.vector_version:
-            return UserContext(user_id, recent=recent, degraded=("taste-version",))
-        return UserContext(user_id, vector / norm, recent)
+        played = row.values.get("recent_items") or ()
+        recent = frozenset(played)
+        if row.values.get("vector_version") == self._catalogue.vector_version:
+            taste = _unit(np.asarray(row.values.get("vector", ()), np.float32))
+            if taste is not None:
+                return UserContext(user_id, taste, recent)
+        return UserContext(user_id, self._taste_of(played), recent)
+
+    def _taste_of(self, played: Sequence[str]) -> Vector | None:
+        """Mean of what was played last; for a taste that was computed before its items had vectors of this version."""
+        found = [vector for item in played if (vector := self._catalogue.vector_of(item)) is not None]
+        return _unit(np.sum(found, axis=0)) if found else None
+
+
+def _unit(vector: Vector) -> Vector | None:
+    """``vector`` with length 1; None if it has no direction."""
+    norm = float(np.linalg.norm(vector))
+    return vector / norm if len(vector) and np.isfinite(norm) and norm > 0.0 else None
 
 
 class PartitionedRecaller:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -159,5 +159,5 @@ class MemoryPartitions:
     async def partition(self, number: int) -> PartitionState[Any]:
         return self.partitions.setdefault(number, PartitionState(self._decode))
 
-    def forget(self) -> None:
+    def forget(self, keep: Collection[int] = ()) -> None:
         self.forgotten += 1

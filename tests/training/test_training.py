@@ -9,7 +9,7 @@ import torch
 
 from models.content_classification import PARTS, WIDTH
 from models.training import content_classification, text_moderation
-from models.training.content_classification import FusionNet, only
+from models.training.content_classification import GATED, FusionNet, only
 from models.training.content_classification import Net as FusionShape
 from models.training.loop import Examples, Fit, fit, seed_everything, temperature
 from models.training.text_moderation import Net, TextModerationNet
@@ -20,12 +20,16 @@ def net(seed: int = 1) -> TextModerationNet:
     return TextModerationNet(Net(hidden=16), torch.zeros(384), torch.ones(384))
 
 
+def fusion(shape: FusionShape) -> FusionNet:
+    kinds = {name: torch.eye(PARTS[name])[:2] for name in GATED}
+    return FusionNet(shape, torch.randn(WIDTH), torch.ones(WIDTH), kinds)
+
+
 def examples(count: int, seed: int) -> Examples:
     random = torch.Generator().manual_seed(seed)
     labels = torch.randint(6, (count,), generator=random)
-    inputs = torch.randn(count, 384, generator=random)
-    inputs[torch.arange(count), labels] += 8.0
-    return Examples(inputs, labels)
+    centres = torch.randn(6, 384, generator=torch.Generator().manual_seed(0))
+    return Examples(centres[labels] + torch.randn(count, 384, generator=random), labels)
 
 
 def test_the_loop_learns_and_repeats() -> None:
@@ -66,7 +70,7 @@ def test_temperature_cools_a_network_that_is_too_sure() -> None:
 
 def test_an_absent_modality_changes_nothing_whatever_the_network_thinks_of_zeros() -> None:
     seed_everything(1)
-    module = FusionNet(FusionShape(width=8, hidden=8), torch.randn(WIDTH), torch.ones(WIDTH)).eval()
+    module = fusion(FusionShape(width=8, hidden=8)).eval()
     parts = np.random.default_rng(1).normal(size=(4, WIDTH)).astype(np.float32)
     masked = torch.from_numpy(only(parts, ("text",)))
     before = module(masked)
@@ -78,11 +82,29 @@ def test_an_absent_modality_changes_nothing_whatever_the_network_thinks_of_zeros
 
 def test_leaving_out_keeps_one_modality_of_each_item() -> None:
     seed_everything(1)
-    module = FusionNet(FusionShape(left_out=0.99), torch.zeros(WIDTH), torch.ones(WIDTH))
+    module = fusion(FusionShape(left_out=1.0))
     kept = module.leave_out(torch.ones(200, WIDTH)).split(tuple(PARTS.values()), dim=1)
     present = torch.stack([part.any(dim=1) for part in kept], dim=1)
     assert present.any(dim=1).all()
-    assert not present.all(dim=1).any()
+    assert (present.sum(dim=1) == 1).all()
+
+
+def test_an_unknown_picture_is_treated_as_absent_and_nothing_known_gives_nothing() -> None:
+    seed_everything(1)
+    module = fusion(FusionShape(width=8, hidden=8)).eval()
+    module.gates.fill_(0.9)
+    parts = torch.zeros(3, WIDTH)
+    parts[0, 1480] = parts[1, 1480] = 1.0  # the same text; the second has a picture of no known kind
+    parts[1, 200 + 7] = 1.0
+    parts[2, 200 + 7] = 1.0
+    with torch.no_grad():
+        answer = module(parts)
+    assert torch.allclose(answer[0], answer[1])
+    assert answer[0].sum() == pytest.approx(1.0)
+    assert not answer[2].any()
+    parts[2, 200:1480] = torch.eye(1280)[1]
+    with torch.no_grad():
+        assert module(parts)[2].sum() == pytest.approx(1.0)
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -90,5 +112,5 @@ def test_leaving_out_keeps_one_modality_of_each_item() -> None:
 def test_debug_runs_end_in_a_verified_card(training, tmp_path: Path) -> None:
     card = training.run(training.Config.debug(tmp_path / "cards", tmp_path / "kept"), lambda _: None, lambda *_: None)
     assert card.recorded is not None
-    parity = json.loads((card.folder / "parity.json").read_text())
-    assert parity["worst_difference_at_export"] < 1e-4
+    evaluation = json.loads((card.folder / "evaluation.json").read_text())
+    assert evaluation["parity"]["worst_difference_of_onnx"] < 1e-4

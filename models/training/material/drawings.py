@@ -31,7 +31,9 @@ def make(kind: Kind, where: Range, random: Random) -> NDArray[np.uint8]:
     """One drawing, uint8 [256, 256, 3] RGB, slightly blurred, turned and grained."""
     picture = Image.new("RGB", (SIZE, SIZE))
     _MAKERS[kind](ImageDraw.Draw(picture), where, random)
-    picture = picture.rotate(float(random.uniform(-4, 4)), Image.Resampling.BILINEAR, fillcolor=picture.getpixel((2, 2)))
+    picture = picture.rotate(
+        float(random.uniform(-4, 4)), Image.Resampling.BILINEAR, fillcolor=picture.getpixel((2, 2))
+    )
     if random.random() < 0.5:
         picture = picture.filter(ImageFilter.GaussianBlur(float(random.uniform(0.3, 1.3))))
     grain = random.normal(0.0, random.uniform(0.0, 12.0), (SIZE, SIZE, 1))
@@ -48,8 +50,9 @@ def _hue(where: Range, random: Random, saturation: float = 0.7, value: float = 0
     # the circle of hues is cut in twelve, even parts are seen, odd ones unseen
     part = 2 * int(random.integers(6)) + (0 if where == "seen" else 1)
     hue = int((part + random.random()) / 12 * 255)
-    pixel = Image.new("HSV", (1, 1), (hue, int(saturation * 255), int(value * 255))).convert("RGB").getpixel((0, 0))
-    return int(pixel[0]), int(pixel[1]), int(pixel[2])
+    hsv = Image.new("HSV", (1, 1), (hue, int(saturation * 255), int(value * 255)))
+    red, green, blue = np.asarray(hsv.convert("RGB"))[0, 0].tolist()
+    return red, green, blue
 
 
 def _point(random: Random, low: float = 0, high: float = SIZE) -> int:
@@ -164,7 +167,9 @@ def _animal(draw: ImageDraw.ImageDraw, where: Range, random: Random) -> None:
         draw.ellipse((cx - e, cy - e, cx + e, cy + e), (240, 220, 120))
         draw.ellipse((cx - e / 2, cy - e, cx + e / 2, cy + e), (5, 5, 5))
         for k in (-1, 0, 1):
-            draw.line((x + side * r * 0.2, y + r * 0.4, x + side * r * 1.2, y + r * (0.4 + 0.15 * k)), (200, 200, 200), 1)
+            draw.line(
+                (x + side * r * 0.2, y + r * 0.4, x + side * r * 1.2, y + r * (0.4 + 0.15 * k)), (200, 200, 200), 1
+            )
     draw.polygon([(x - r * 0.14, y + r * 0.2), (x + r * 0.14, y + r * 0.2), (x, y + r * 0.38)], (180, 90, 90))
 
 

@@ -40,7 +40,8 @@ def make(kind: Kind, where: Range, seconds: float, random: np.random.Generator) 
     wave = wave / max(float(np.abs(wave).max()), 1e-9)
     wave = wave + random.normal(0.0, 10.0 ** random.uniform(-4.0, -2.2), length)
     loudness = 10.0 ** random.uniform(-1.0, -0.1)
-    return np.clip(wave * loudness * 32767.0, -32768, 32767).astype(np.int16)
+    samples: NDArray[np.int16] = np.clip(wave * loudness * 32767.0, -32768, 32767).astype(np.int16)
+    return samples
 
 
 def _pick(where: Range, seen: tuple[float, float], unseen: tuple[float, float], random: np.random.Generator) -> float:

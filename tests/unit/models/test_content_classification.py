@@ -5,8 +5,8 @@ import json
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
-from models import recorded
 from models.content_classification import CLASSES, PARTS, THRESHOLD, WEIGHTS, WIDTH, ContentClassifier, join
 from models.onnx import load_session
 from models.text_embedding import TextEncoder
@@ -20,8 +20,10 @@ def classifier() -> ContentClassifier:
 
 @pytest.fixture(scope="module")
 def item() -> dict[str, np.ndarray]:
-    random = np.random.default_rng(5)
-    return {name: random.normal(size=length).astype(np.float32) for name, length in PARTS.items()}
+    """A made piano item as the encoders saw it."""
+    row = load_file(load(WEIGHTS).card.folder / "parity.safetensors")["inputs"][0]
+    bounds = np.cumsum([0, *PARTS.values()])
+    return {name: row[low:high] for name, low, high in zip(PARTS, bounds, bounds[1:], strict=False)}
 
 
 @pytest.mark.parametrize("present", [p for n in (1, 2, 3) for p in itertools.combinations(PARTS, n)])
@@ -36,6 +38,18 @@ def test_any_modalities_give_a_distribution(
     scores = [label.score for label in labels]
     assert scores == sorted(scores, reverse=True)
     assert all(score >= THRESHOLD and label.name in CLASSES for score, label in zip(scores, labels, strict=True))
+
+
+def test_a_known_item_gets_its_label(classifier: ContentClassifier, item: dict[str, np.ndarray]) -> None:
+    assert classifier.classify(**item)[0].name == "piano"
+
+
+def test_what_resembles_nothing_known_gets_no_label(classifier: ContentClassifier, item: dict[str, np.ndarray]) -> None:
+    random = np.random.default_rng(5)
+    audio, image = (random.normal(size=PARTS[name]).astype(np.float32) for name in ("audio", "image"))
+    assert classifier.classify(audio, image, None) == ()
+    alone = classifier.probabilities(None, None, item["text"])
+    np.testing.assert_allclose(classifier.probabilities(audio, image, item["text"]), alone, atol=1e-6)
 
 
 def test_nothing_at_all_is_refused(classifier: ContentClassifier) -> None:
@@ -87,10 +101,10 @@ def test_captions_of_the_classes_that_text_decides(classifier: ContentClassifier
 
 def test_onnx_answers_as_torch_did_at_export() -> None:
     weights = load(WEIGHTS)
-    parity = json.loads((weights.card.folder / "parity.json").read_text())
-    inputs = recorded.ramp(tuple(parity["ramp"]["shape"]), parity["ramp"]["low"], parity["ramp"]["high"])
-    actual = load_session(weights).feed({"parts": inputs})["probabilities"]
-    np.testing.assert_allclose(actual, parity["outputs"]["probabilities"], atol=1e-4)
+    parity = load_file(weights.card.folder / "parity.safetensors")
+    actual = load_session(weights).feed({"parts": parity["inputs"]})["probabilities"]
+    np.testing.assert_allclose(actual, parity["outputs"], atol=1e-4)
+    assert len(set(actual.argmax(axis=1))) > 8
 
 
 def test_fusion_beats_every_modality_and_loses_by_each_that_is_missing() -> None:

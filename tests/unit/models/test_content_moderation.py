@@ -95,11 +95,15 @@ def test_thresholds_are_settings_and_part_of_the_version() -> None:
     "fields", [{"nsfw_review": 0.9}, {"text_review": 0.95}, {"silence_reject": 1.1}, {"audio_min_ms": -1}]
 )
 def test_rules_that_contradict_themselves_are_refused(fields: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match="threshold|0..1|negative"):
+    with pytest.raises(ValueError, match=r"threshold|0\.\.1|negative"):
         Rules(**fields)
+
+
+def test_a_score_a_rounding_step_above_one_is_a_score() -> None:
+    assert judge(Evidence("post", nsfw=(1.0000001,)), RULES).decision == "reject"
 
 
 @pytest.mark.parametrize("fields", [{"nsfw": (math.nan,)}, {"silence_share": -0.1}, {"duration_ms": -1}])
 def test_impossible_evidence_is_refused(fields: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match="0..1|negative"):
+    with pytest.raises(ValueError, match=r"0\.\.1|negative"):
         Evidence("video", **fields)

@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
-from models import recorded
 from models.onnx import load_session
 from models.text_embedding import TextEncoder
 from models.text_moderation import CATEGORIES, DIM, WEIGHTS, TextModerator, join
@@ -90,10 +90,9 @@ def test_unusable_embeddings_are_refused(moderator: TextModerator, embedding: np
 
 def test_onnx_answers_as_torch_did_at_export() -> None:
     weights = load(WEIGHTS)
-    parity = json.loads((weights.card.folder / "parity.json").read_text())
-    inputs = recorded.ramp(tuple(parity["ramp"]["shape"]), parity["ramp"]["low"], parity["ramp"]["high"])
-    actual = load_session(weights).feed({"embedding": inputs})["probabilities"]
-    np.testing.assert_allclose(actual, parity["outputs"]["probabilities"], atol=1e-4)
+    parity = load_file(weights.card.folder / "parity.safetensors")
+    actual = load_session(weights).feed({"embedding": parity["inputs"]})["probabilities"]
+    np.testing.assert_allclose(actual, parity["outputs"], atol=1e-4)
     assert np.ptp(actual, axis=0).max() > 1e-3
 
 

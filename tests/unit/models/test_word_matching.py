@@ -56,6 +56,8 @@ def test_not_found(lists: WordLists, text: str) -> None:
 def test_an_allowed_phrase_does_not_hide_the_next_word(lists: WordLists) -> None:
     assert [hit.word for hit in lists.find("American Idiot is sung by an idiot")] == ["idiot"]
     assert [hit.word for hit in lists.find("废物利用，你个废物")] == ["废物"]
+    # and taking it out does not join its neighbours to a word
+    assert lists.find("加废物利用微信") == ()
 
 
 def test_each_word_once_and_the_most_severe_first(lists: WordLists) -> None:

@@ -17,7 +17,7 @@ from schemas import topics
 from schemas.common import Label
 from schemas.item import ItemChanged
 from tests.fakes.features import MemoryFeatures, MemoryObjects, MemoryVectors
-from tests.fakes.runtime import NOW, at
+from tests.fakes.runtime import NOW, MemoryState, at
 
 ALL = ("audio", "image", "text", "joint")
 DIMS = {name: COLLECTIONS[alias].dim for alias, name in STORED_NAMES.items()}
@@ -34,6 +34,7 @@ class Desk:
         self.objects = MemoryObjects()
         self.features = MemoryFeatures(now=lambda: at(1000))
         self.vectors = MemoryVectors()
+        self.state = MemoryState()
 
     async def published(self, item: str = "i1", seq: int = 1, has: tuple[str, ...] = ALL, **more: Any) -> ItemChanged:
         arrays = {name: unit(DIMS[name], seq) for name in has}
@@ -58,11 +59,14 @@ class Desk:
     async def work(self, *changes: ItemChanged) -> None:
         batch = [Received(c, topics.ITEM_CHANGED.name, 0, i) for i, c in enumerate(changes)]
         needs: dict[str, Any] = {
+            "state": self.state,
             "objects": self.objects,
             "feature_writer": self.features,
             "vector_index": self.vectors,
         }
-        assert list(await item_indexing.handler(batch, **needs)) == []
+        for emit in await item_indexing.handler(batch, **needs):
+            assert emit.topic is topics.ITEM_INDEXED
+            self.state.values[emit.key] = emit.record
 
     async def indexed(self, item: str = "i1") -> set[str]:
         return {alias for alias in COLLECTIONS if await self.vectors.fetch(alias, [item])}
@@ -220,3 +224,10 @@ async def test_no_item_is_no_work() -> None:
     desk = Desk()
     await desk.work()
     assert desk.features.rows == {}
+
+
+async def test_a_modality_that_an_item_lost_is_taken_away() -> None:
+    desk = Desk()
+    await desk.work(await desk.published(seq=1))
+    await desk.work(await desk.published(seq=2, has=("text", "joint")))
+    assert await desk.indexed() == {"content_text", "content_joint"}

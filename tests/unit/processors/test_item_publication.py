@@ -393,6 +393,7 @@ async def test_labels_that_come_late_reach_the_stores() -> None:
     assert second is not None
     features = MemoryFeatures(now=lambda: at(20))
     stores: dict[str, Any] = {
+        "state": MemoryState(),
         "objects": MemoryObjects(),
         "feature_writer": features,
         "vector_index": MemoryVectors(),

@@ -32,5 +32,5 @@ def test_parts_share_no_template(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", ["before", "## a\n<nosuch>", "## a\n{open", "## a\nclosed}"])
 def test_mistakes_are_refused(tmp_path: Path, content: str) -> None:
-    with pytest.raises(ValueError, match="template|unknown"):
+    with pytest.raises(ValueError, match=r"template|unknown"):
         read_grammar(write(tmp_path, content))

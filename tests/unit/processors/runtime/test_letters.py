@@ -29,17 +29,17 @@ def retried(letter: Letter, **more: Any) -> KafkaRecord:
 
 
 def test_a_fresh_record_is_its_own_origin() -> None:
-    letter = Letter.of(record(), 1000)
+    letter = Letter.of(record(), 1000, retried=True)
     assert letter.place == "media.upload.analysed.v1/5/77"
     assert (letter.attempt, letter.first_seen_ms) == (0, 1000)
     assert (letter.key, letter.value, letter.key_text) == (b"m1", b"\0v", "m1")
 
 
 def test_origin_and_story_survive_every_retry_topic() -> None:
-    first = Letter.of(record(headers=[("traceparent", b"00-1"), ("other", b"x")]), 1000)
+    first = Letter.of(record(headers=[("traceparent", b"00-1"), ("other", b"x")]), 1000, retried=True)
     letter = first
     for attempt in range(1, 4):
-        letter = Letter.of(retried(letter.failed()), 9_999_999)
+        letter = Letter.of(retried(letter.failed()), 9_999_999, retried=True)
         assert letter.attempt == attempt
     assert (letter.place, letter.first_seen_ms) == (first.place, 1000)
     assert (letter.key, letter.value) == (first.key, first.value)
@@ -47,7 +47,7 @@ def test_origin_and_story_survive_every_retry_topic() -> None:
 
 
 def test_headers_tell_the_story() -> None:
-    headers = dict(Letter.of(record(), 1000).failed().headers("tally", ERROR, 123))
+    headers = dict(Letter.of(record(), 1000, retried=True).failed().headers("tally", ERROR, 123))
     assert headers.pop("x-worker-version")
     assert headers == {
         "x-origin-topic": b"media.upload.analysed.v1",
@@ -64,26 +64,28 @@ def test_headers_tell_the_story() -> None:
 
 
 def test_a_dead_letter_is_due_at_once() -> None:
-    assert NOT_BEFORE_HEADER not in dict(Letter.of(record(), 0).headers("tally", ERROR))
+    assert NOT_BEFORE_HEADER not in dict(Letter.of(record(), 0, retried=True).headers("tally", ERROR))
 
 
 def test_the_transport_reads_when_it_is_due() -> None:
-    assert not_before(retried(Letter.of(record(), 0))) == 123.456
+    assert not_before(retried(Letter.of(record(), 0, retried=True))) == 123.456
 
 
 def test_a_long_text_is_cut() -> None:
-    headers = dict(Letter.of(record(), 0).headers("tally", BadEventError("x" * 10_000)))
+    headers = dict(Letter.of(record(), 0, retried=True).headers("tally", BadEventError("x" * 10_000)))
     assert headers["x-error-text"] == b"x" * TEXT_LIMIT
 
 
 @given(st.text(max_size=20))
 def test_any_text_fits_into_a_header(text: str) -> None:
-    assert isinstance(dict(Letter.of(record(), 0).headers("tally", BadEventError(text)))["x-error-text"], bytes)
+    assert isinstance(
+        dict(Letter.of(record(), 0, retried=True).headers("tally", BadEventError(text)))["x-error-text"], bytes
+    )
 
 
 def test_a_text_with_half_a_character_fits_too() -> None:
     """Such a text cannot be encoded as it is; raised here, the event could not even be given up."""
-    dict(Letter.of(record(), 0).headers("tally", BadEventError("broken \udc80 name")))
+    dict(Letter.of(record(), 0, retried=True).headers("tally", BadEventError("broken \udc80 name")))
 
 
 @pytest.mark.parametrize(
@@ -91,21 +93,21 @@ def test_a_text_with_half_a_character_fits_too() -> None:
 )
 @pytest.mark.parametrize("name", ["x-attempt", "x-origin-offset", "x-origin-partition", "x-first-seen-ms"])
 def test_a_header_that_is_not_ours_is_passed_over(name: str, value: bytes | None) -> None:
-    letter = Letter.of(record(headers=[(name, value)]), 1000)
+    letter = Letter.of(record(headers=[(name, value)]), 1000, retried=True)
     assert (letter.attempt, letter.offset, letter.partition, letter.first_seen_ms) == (0, 77, 5, 1000)
 
 
 def test_an_origin_without_a_value_is_passed_over() -> None:
-    assert Letter.of(record(headers=[("x-origin-topic", None)]), 0).topic == "media.upload.analysed.v1"
+    assert Letter.of(record(headers=[("x-origin-topic", None)]), 0, retried=True).topic == "media.upload.analysed.v1"
 
 
 def test_headers_may_be_a_dict_or_nothing() -> None:
-    assert Letter.of(record(headers={"x-attempt": b"2"}), 0).attempt == 2
-    assert Letter.of(record(headers=None), 0).attempt == 0
+    assert Letter.of(record(headers={"x-attempt": b"2"}), 0, retried=True).attempt == 2
+    assert Letter.of(record(headers=None), 0, retried=True).attempt == 0
 
 
 @pytest.mark.parametrize(("key", "text"), [(None, ""), (b"", ""), (b"\xff", "�")])
 def test_a_key_that_is_no_text_can_be_shown(key: bytes | None, text: str) -> None:
-    letter = Letter.of(record(key=key), 0)
+    letter = Letter.of(record(key=key), 0, retried=True)
     assert letter.key_text == text
     assert letter.key == key

@@ -10,6 +10,7 @@ UV_VERSION  := 0.13.8
 TOOLS       := .overture/tools
 UV          := $(TOOLS)/uv-$(UV_VERSION)/bin/uv
 BIN         := .venv/bin
+TRAIN       := .overture/train
 STACK       := $(BIN)/python -m infra.local.stack
 # what `make models` calls, and what `make check` calls, one command a line
 MODELS      := $(BIN)/python -m models.build
@@ -27,7 +28,7 @@ export CHECKS
 
 step = @printf '\033[1m==>\033[0m %s\n' "$(1)"
 
-.PHONY: help run up down status demo test check models system env jars setup
+.PHONY: help run up down status demo test check models train test-train system env jars setup
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -59,6 +60,15 @@ check: env ## Run every static check
 	  $$command || failed="$$failed\n  $$command"; \
 	done <<< "$$CHECKS"; \
 	if [ -n "$$failed" ]; then printf "\033[31mfailed:\033[0m$$failed\n"; exit 1; fi
+
+train: $(UV) ## Train the project's own models (torch in an environment of its own)
+	$(call step,training environment)
+	@UV_PROJECT_ENVIRONMENT=$(TRAIN) $(UV) sync --frozen --python $(PYTHON) --extra train
+	@for model in text-moderation content-classification; do $(TRAIN)/bin/python -m models.training $$model; done
+
+test-train: $(UV) ## Test the training code (torch)
+	@UV_PROJECT_ENVIRONMENT=$(TRAIN) $(UV) sync --frozen --python $(PYTHON) --extra train
+	@$(TRAIN)/bin/pytest -o addopts= --import-mode=importlib tests/training
 
 models: env .overture/stamps/models ## Build the model weights
 

@@ -85,6 +85,7 @@ class UploadLimits(Section):
 class Moderation(Section):
     nsfw_reject: Share = Field(0.8, description="Picture score from which an item is rejected.")
     nsfw_review: Share = Field(0.5, description="Picture score from which a person looks.")
+    nsfw_certain: Share = Field(0.95, description="Score from which one frame of a long video is enough to reject.")
     text_reject: Share = Field(0.9, description="Text score from which an item is rejected.")
     text_review: Share = Field(0.6, description="Text score from which a person looks.")
     silence_reject: Share = Field(0.98, description="Silent share that rejects an audio upload.")

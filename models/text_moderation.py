@@ -12,6 +12,7 @@ on which, and what it scores.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ from models.onnx import CPU, Session, load_session
 from models.weights import load
 from models.word_matching import WordHit, WordLists
 
-VERSION = "1"
+VERSION = "2"
 WEIGHTS = "text-moderation"
 LISTS = Path(__file__).parent / "word_lists"
 """Folder of the lists that come with the source."""
@@ -54,6 +55,10 @@ class TextScores:
     category: str
 
 
+_WORD = re.compile(r"\w+")
+_CHINESE = re.compile(r"[\u3400-\u9fff]")
+_SENTENCE = 1.5
+_LONE_LIMIT = 0.5
 _TELLING = 0.6
 """Severity from which a word names the breach better than the classifier does."""
 
@@ -105,7 +110,24 @@ class TextModerator:
         if embedding.shape != (DIM,) or not np.isfinite(embedding).all():
             raise ValueError(f"{DIM} finite numbers expected, got shape {embedding.shape}")
         answer = self._session.run(embedding=embedding[None].astype(np.float32))["probabilities"][0]
-        return join(self._lists.find(text), answer)
+        return join(self._lists.find(text), _calmed(answer) if is_lone_word(text) else answer)
+
+
+def is_lone_word(text: str) -> bool:
+    """Whether a text is too short to say anything: one word, or two Chinese characters."""
+    chinese = len(_CHINESE.findall(text))
+    others = len(_WORD.findall(_CHINESE.sub(" ", text)))
+    return others + chinese / 2 < _SENTENCE
+
+
+def _calmed(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The classifier learned sentences; of a lone word it may say no more than a coin, so the lists decide."""
+    breach = 1.0 - float(probabilities[0])
+    if breach <= _LONE_LIMIT:
+        return probabilities
+    calmed = probabilities * np.float32(_LONE_LIMIT / breach)
+    calmed[0] = 1.0 - _LONE_LIMIT
+    return calmed
 
 
 def join(words: tuple[WordHit, ...], probabilities: NDArray[np.float32]) -> TextScores:

@@ -83,7 +83,8 @@ def _pieces(event: MediaAnalysed) -> Iterator[tuple[str, str]]:
     texts = {
         "title": event.title,
         "text": event.text,
-        "tags": " ".join(event.tags),
+        # with the title, since a tag alone means little
+        "tags": "\n".join([event.title, " ".join(event.tags)]) if event.tags else "",
         "embedded": event.embedded_text[:EMBEDDED_CHARS],
     }
     for place, text in texts.items():

@@ -8,7 +8,7 @@ from safetensors.numpy import load_file
 
 from models.onnx import load_session
 from models.text_embedding import TextEncoder
-from models.text_moderation import CATEGORIES, DIM, WEIGHTS, TextModerator, join
+from models.text_moderation import CATEGORIES, DIM, WEIGHTS, TextModerator, is_lone_word, join
 from models.weights import load
 from models.word_matching import WordHit
 
@@ -108,3 +108,14 @@ def test_the_committed_weight_beats_its_baselines() -> None:
 def test_the_weight_is_small_and_the_version_names_it(moderator: TextModerator) -> None:
     assert load(WEIGHTS).card.size_bytes < 2**20
     assert moderator.version.startswith("text-moderation@")
+
+
+@pytest.mark.parametrize("word", ["Bad", "cat", "Chelsea", "你好", "回家", "小猫", "Untitled", ""])
+def test_a_lone_word_is_left_to_the_lists(word: str) -> None:
+    """The classifier learned sentences and took "Bad" and "你好" for abuse."""
+    assert is_lone_word(word)
+
+
+@pytest.mark.parametrize("text", ["kill yourself", "去死吧", "My cat", "fuck you", "猫 sleeps"])
+def test_two_words_say_something(text: str) -> None:
+    assert not is_lone_word(text)

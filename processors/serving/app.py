@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi_swagger import patch_fastapi
 
 from processors.serving import problems
 from processors.serving.documentation import PROBLEM_SCHEMA
@@ -31,7 +32,12 @@ def create_app(parts: ServiceParts) -> FastAPI:
         description=DESCRIPTION,
         lifespan=lifespan_of(parts),
         redirect_slashes=False,
+        docs_url=None,
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
     )
+    # FastAPI's own page loads its scripts from a CDN; this one works on a machine without internet
+    patch_fastapi(app, redirect_from_root_to_docs=False, swagger_ui_parameters={"filter": True})
     problems.install(app)
     for routes in (UploadRoutes, EventRoutes, MediaRoutes, RecommendRoutes, HealthRoutes):
         app.include_router(routes(parts).router)

@@ -249,3 +249,13 @@ async def test_the_index_is_kept_up_while_the_service_runs(monkeypatch: pytest.M
     async with service.client() as client:
         answer = await client.get("/v1/recommendations", params={"user": "u", "limit": 1})
     assert answer.json()["items"][0]["item_id"] == "i0"
+
+
+@pytest.mark.filterwarnings("ignore:open_binary is deprecated:DeprecationWarning")
+async def test_the_documentation_needs_no_internet() -> None:
+    service = Service()
+    async with service.client() as client:
+        page = await client.get("/docs")
+        assert page.status_code == 200
+        assert "//cdn" not in page.text
+        assert (await client.get("/swagger/swagger-ui-bundle.js")).status_code == 200

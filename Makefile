@@ -31,7 +31,7 @@ step = @printf '\033[1m==>\033[0m %s\n' "$(1)"
 .PHONY: help run up down status demo test check models train test-train system env jars setup
 
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 run: setup ## Install what is missing, start everything, run the demo, keep running until Ctrl-C
 	$(call step,starting)
@@ -95,10 +95,11 @@ $(UV): | system
 	$(call step,broker and schema registry)
 	@rm -rf .overture/jars
 	@mvn --strict-checksums -f infra/local/pom.xml package
+	@ls .overture/jars/kafka/kafka_2.13-*.jar .overture/jars/registry/*-runner.jar > /dev/null
 	@mkdir -p $(@D) && touch $@
 
 # models/ and the lock decide what the weights are
-.overture/stamps/models: uv.lock $(shell find models -name '*.toml' -o -name '*.json' 2>/dev/null) | .overture/stamps/env
+.overture/stamps/models: uv.lock $(shell find models -name '*.json' -o -name '*.onnx' -o -name '*.safetensors' 2>/dev/null) | .overture/stamps/env
 	$(call step,model weights)
 	@$(MODELS)
 	@mkdir -p $(@D) && touch $@

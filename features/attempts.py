@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
+from collections.abc import Awaitable
+from typing import Any, cast
 
 from features.redis_client import RedisClient, RedisConfig, connect, redis_errors
 
@@ -43,6 +44,16 @@ class RedisAttemptLog:
             pipe.scard(key)
             answers = await pipe.execute()
         return int(answers[-1])
+
+    async def abandon(self, capability: str, event: str) -> None:
+        """Uncount one start.
+
+        Raises:
+            UnavailableError: Redis does not answer.
+        """
+        with redis_errors(self._address):
+            # the tokens are alike: which of them goes does not matter
+            await cast(Awaitable[Any], self._client.spop(_key(capability, event)))
 
     async def finish(self, capability: str, event: str) -> None:
         """Forget the starts.

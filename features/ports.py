@@ -145,6 +145,10 @@ class AttemptLog(Protocol):
         """Count one start; returns the starts so far, this one included."""
         ...
 
+    async def abandon(self, capability: str, event: str) -> None:
+        """The work was stopped on purpose: uncount one start."""
+        ...
+
     async def finish(self, capability: str, event: str) -> None:
         """The work ended (well or with a handled error): forget the starts."""
         ...

@@ -7,8 +7,8 @@ import sys
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 from rich.console import Console
-from rich.table import Table
 
 from processors.runtime.settings import Settings
 from schemas.errors import AppError
@@ -148,16 +148,19 @@ def schemas_release() -> None:
 def show_settings() -> None:
     """List every setting with its value and meaning."""
     settings = Settings()
-    table = Table("variable", "value", "meaning", box=None)
     for name, field in Settings.model_fields.items():
         section = getattr(settings, name)
         if not hasattr(section, "model_fields"):
-            table.add_row(f"OVERTURE_{name.upper()}", str(section), field.description or "")
+            _print_setting(f"OVERTURE_{name.upper()}", section, field.description)
             continue
         for key, inner in type(section).model_fields.items():
             variable = f"OVERTURE_{name.upper()}__{key.upper()}"
-            table.add_row(variable, str(getattr(section, key)), inner.description or "")
-    out.print(table)
+            _print_setting(variable, getattr(section, key), inner.description)
+
+
+def _print_setting(variable: str, value: object, meaning: str | None) -> None:
+    out.print(f"[bold]{variable}[/] = {value}", soft_wrap=True, highlight=False)
+    out.print(f"    {meaning or ''}", soft_wrap=True, highlight=False)
 
 
 def main() -> None:
@@ -167,6 +170,11 @@ def main() -> None:
     except AppError as error:
         Console(stderr=True).print(f"[red]{error.code}[/]: {error}", soft_wrap=True)
         sys.exit(1)
+    except ValidationError as error:
+        for each in error.errors(include_url=False, include_input=False):
+            place = "__".join(str(part) for part in each["loc"]).upper()
+            Console(stderr=True).print(f"[red]settings[/]: {place} {each['msg']}", soft_wrap=True)
+        sys.exit(2)
 
 
 if __name__ == "__main__":

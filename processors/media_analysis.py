@@ -22,7 +22,7 @@ from schemas.common import ObjectRef
 from schemas.errors import BadEventError, BugError
 from schemas.ids import result_id
 from schemas.media import MediaAnalysed
-from schemas.topics import MEDIA_ANALYSED, UPLOADS
+from schemas.topics import MEDIA_ANALYSED, MEDIA_REJECTED, UPLOADS
 from schemas.upload import UploadCreated
 
 OPENED_AS: dict[str, MediaKind] = {
@@ -36,7 +36,7 @@ log = structlog.get_logger(__name__)
 BLOB_TYPE = "application/vnd.safetensors"
 
 
-@capability(consumes=UPLOADS, produces=(MEDIA_ANALYSED,), weight="thread", concurrency=2)
+@capability(consumes=UPLOADS, produces=(MEDIA_ANALYSED, MEDIA_REJECTED), weight="thread", concurrency=2)
 async def media_analysis(
     event: UploadCreated, *, objects: ObjectStore, analyser: MediaAnalyser, offload: Offload
 ) -> list[Emit]:

@@ -106,6 +106,8 @@ class RetryPolicy:
         timedelta(seconds=2),
         timedelta(seconds=15),
         timedelta(minutes=2),
+        timedelta(minutes=10),
+        timedelta(minutes=30),
     )
 
 

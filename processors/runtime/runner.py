@@ -123,6 +123,9 @@ class Runner:
                 record = await self._decode(letter)
                 await self._apply(Received(record, letter.topic, letter.partition, letter.offset), letter)
                 outcome = "done"
+            except asyncio.CancelledError:
+                await self._abandon(letter.place)
+                raise
             # the one place that takes everything: whatever a capability raises, the event is not lost
             except Exception as error:  # noqa: BLE001
                 outcome = await self._failed(letter, record, error)
@@ -139,25 +142,38 @@ class Runner:
             # a key of its own: going one by one afterwards, the first record's starts are counted apart
             place = first.place if len(records) == 1 else f"{first.place}/batch"
             starts = await self._insist(lambda: self._attempts.begin(self.capability.group, place))
-            if starts > self._max_deliveries and len(records) > 1:
-                log.error("batch never ended, going through it one by one", starts=starts)
-                await self._one_by_one(records)
-                await self._insist(lambda: self._attempts.finish(self.capability.group, place))
-                return
-            good: list[tuple[Letter, Received[Any]]] = []
-            for raw in records:
-                letter = self._letter(raw)
-                try:
-                    self._refuse_crash_loop(starts)
-                    record = await self._insist_decode(letter)
-                    good.append((letter, Received(record, letter.topic, letter.partition, letter.offset)))
-                # as in ``handle``: whatever it is, this record is given up and its neighbours go on
-                except Exception as error:  # noqa: BLE001
-                    await self._give_up(letter.failed(), _as_app_error(error))
-                    self._observe(letter.topic, "dead-lettered", started)
-            if good:
-                await self._batch_work(good, started)
+            try:
+                await self._batch(records, starts, started)
+            except asyncio.CancelledError:
+                await self._abandon(place)
+                raise
             await self._insist(lambda: self._attempts.finish(self.capability.group, place))
+
+    async def _batch(self, records: Sequence[Any], starts: int, started: float) -> None:
+        if starts > self._max_deliveries and len(records) > 1:
+            log.error("batch never ended, going through it one by one", starts=starts)
+            await self._one_by_one(records)
+            return
+        good: list[tuple[Letter, Received[Any]]] = []
+        for raw in records:
+            letter = self._letter(raw)
+            try:
+                self._refuse_crash_loop(starts)
+                record = await self._insist_decode(letter)
+                good.append((letter, Received(record, letter.topic, letter.partition, letter.offset)))
+            # as in ``handle``: whatever it is, this record is given up and its neighbours go on
+            except Exception as error:  # noqa: BLE001
+                await self._give_up(letter.failed(), _as_app_error(error))
+                self._observe(letter.topic, "dead-lettered", started)
+        if good:
+            await self._batch_work(good, started)
+
+    async def _abandon(self, place: str) -> None:
+        """A stop or a handover is no crash: the next worker begins with the starts of before."""
+        try:
+            await self._attempts.abandon(self.capability.group, place)
+        except UnavailableError as error:
+            log.warning("a start stays counted", event=place, error=str(error))
 
     async def _one_by_one(self, records: Sequence[Any]) -> None:
         for record in records:

@@ -72,14 +72,14 @@ class Models(Section):
 
 
 class UploadLimits(Section):
-    video_bytes: int = Field(2 * 1024**3, description="Largest video upload, bytes.")
-    audio_bytes: int = Field(300 * 1024**2, description="Largest audio upload, bytes.")
-    image_bytes: int = Field(40 * 1024**2, description="Largest picture upload, bytes.")
-    text_chars: int = Field(10_000, description="Longest text of a post, characters.")
-    title_chars: int = Field(300, description="Longest title, characters.")
-    tags: int = Field(30, description="Most tags of an upload.")
-    json_bytes: int = Field(1024**2, description="Largest JSON body, bytes.")
-    batch_records: int = Field(1000, description="Most plays or interactions in one request.")
+    video_bytes: int = Field(2_000_000_000, ge=1, le=2_000_000_000, description="Largest video upload, bytes.")
+    audio_bytes: int = Field(300 * 1024**2, ge=1, description="Largest audio upload, bytes.")
+    image_bytes: int = Field(40 * 1024**2, ge=1, description="Largest picture upload, bytes.")
+    text_chars: int = Field(10_000, ge=1, description="Longest text of a post, characters.")
+    title_chars: int = Field(300, ge=1, description="Longest title, characters.")
+    tags: int = Field(30, ge=0, description="Most tags of an upload.")
+    json_bytes: int = Field(1024**2, ge=1, description="Largest JSON body, bytes.")
+    batch_records: int = Field(1000, ge=1, description="Most plays or interactions in one request.")
 
 
 class Moderation(Section):
@@ -89,21 +89,23 @@ class Moderation(Section):
     text_reject: Share = Field(0.9, description="Text score from which an item is rejected.")
     text_review: Share = Field(0.6, description="Text score from which a person looks.")
     silence_reject: Share = Field(0.98, description="Silent share that rejects an audio upload.")
-    audio_min_ms: int = Field(1000, description="Shortest audio upload, milliseconds.")
-    video_min_ms: int = Field(500, description="Shortest video upload, milliseconds.")
+    audio_min_ms: int = Field(1000, ge=0, description="Shortest audio upload, milliseconds.")
+    video_min_ms: int = Field(500, ge=0, description="Shortest video upload, milliseconds.")
 
 
 class Recommend(Section):
-    candidates: int = Field(500, description="Items that recall hands to ranking.")
+    candidates: int = Field(500, ge=1, description="Items that recall hands to ranking.")
     cold_share: Share = Field(0.25, description="Share of an answer kept for unplayed items.")
-    cold_plays: int = Field(10, description="Plays from which an item is no longer cold.")
+    cold_plays: int = Field(10, ge=0, description="Plays from which an item is no longer cold.")
     taste_half_life_h: float = Field(72.0, gt=0, description="Hours after which a play counts half.")
 
 
 class Worker(Section):
     stop_grace_s: float = Field(25.0, description="Seconds to finish work in hand on SIGTERM.")
+    metrics_host: str = Field("127.0.0.1", description="Address of the worker's Prometheus metrics.")
+    metrics_port: int = Field(0, ge=0, le=65535, description="Port of the worker's Prometheus metrics; 0: none.")
     max_deliveries: int = Field(
-        2, description="Starts of the same event without an end, after which it is a dead letter."
+        2, ge=1, description="Starts of the same event without an end, after which it is a dead letter."
     )
     log_format: Literal["console", "json"] = Field("console", description="Log line format.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level.")

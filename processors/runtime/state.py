@@ -1,6 +1,6 @@
 """State of a capability, recovered from its compacted topic.
 
-A Faust table loses events when its worker is killed (research/streams.md, row i) and over-counts (row k). Here
+A Faust table loses events when its worker is killed and over-counts (ADR 0003). Here
 the state topic *is* the state: a value counts once the broker has acknowledged it, and a worker that is given a
 partition reads that partition of the state topic to its end before it works on the first event.
 """

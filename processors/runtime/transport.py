@@ -8,7 +8,7 @@ rebalance or a seek drops stays outstanding, so the worst case is a duplicate or
 Two more things happen between Kafka and the stream:
 
 * topics marked as batched arrive as one message for each partition and poll, carrying all its records
-  (18 times the rate of stock Faust, measured in research/streams.md);
+  (18 times the rate of stock Faust, measured);
 * records of a retry topic are parked here until they are due, so that no agent sleeps on them.
 
 Guarded by kill tests on a real broker (``tests/integration/processors/runtime``); uses private hooks of

@@ -204,7 +204,8 @@ class Wiring:
     def text_encoder(self) -> TextEncoder:
         from models.text_embedding import TextEncoder
 
-        return TextEncoder(self.settings.models.threads, self.settings.models_folder)
+        # an engine of its own, CPU only: the providers of ONNX Runtime do not concern it
+        return _announced(TextEncoder(self.settings.models.threads, self.settings.models_folder))
 
     @cached_property
     def text_moderator(self) -> TextModerator:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+import prometheus_client
 import structlog
 
 from processors.runtime.processor import Capability
@@ -22,6 +23,7 @@ from processors.runtime.transport import BatchMessage, GuardedApp, GuardedConsum
 BUFFERED_EVENTS = 16
 BUFFERED_BATCHES = 2
 POLL_EVENTS = 32
+CANCEL_S = 3.0
 POLL_BATCH = 5000
 log = structlog.get_logger(__name__)
 
@@ -55,8 +57,7 @@ class Worker:
         self._closing = True
         if self._in_hand:
             _, late = await asyncio.wait(self._in_hand, timeout=grace_s)
-            for task in late:
-                task.cancel()
+            await _cancel(late)
             if late:
                 log.warning("gave up events in hand", capability=self.capability.name, events=len(late))
         await self.app.consumer.commit()
@@ -84,8 +85,7 @@ class Worker:
         if self.capability.state is None or not self._in_hand:
             return
         _, late = await asyncio.wait(self._in_hand, timeout=self._handover_s)
-        for task in late:
-            task.cancel()
+        await _cancel(late)
 
     async def _on_assigned(self, *args: Any, **_kwargs: Any) -> None:
         """Keep the state of partitions that were ours in the generation before and are ours now, and no other."""
@@ -111,6 +111,15 @@ class Worker:
             cast(GuardedConsumer, self.app.consumer).done(message)
         finally:
             self._in_hand.discard(task)
+
+
+async def _cancel(tasks: Iterable[asyncio.Future[Any]]) -> None:
+    """Stop tasks and let each uncount the start of its event."""
+    late = list(tasks)
+    for task in late:
+        task.cancel()
+    if late:
+        await asyncio.wait(late, timeout=CANCEL_S)
 
 
 def _new_app(capability: Capability, settings: Settings) -> GuardedApp:
@@ -150,6 +159,8 @@ async def run(runners: Sequence[Runner], settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     workers = [Worker(runner, settings) for runner in runners]
+    if settings.worker.metrics_port:
+        prometheus_client.start_http_server(settings.worker.metrics_port, addr=settings.worker.metrics_host)
     await asyncio.gather(*[runner.warm() for runner in runners])
     await asyncio.gather(*[worker.start() for worker in workers])
     log.info("working", capabilities=[w.capability.name for w in workers])

@@ -161,7 +161,7 @@ def _received(event: UploadCreated) -> MediaStatus:
         seq=0,
         accepted_at=event.occurred_at,
         changed_at=event.occurred_at,
-        timeline=(TimelineEntry(stage="ingest", state="received", at=event.occurred_at),),
+        timeline=(TimelineEntry(stage="upload", state="received", at=event.occurred_at),),
         title=event.title,
         song_id=event.song_id,
         language=event.language,

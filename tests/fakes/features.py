@@ -202,5 +202,8 @@ class MemoryAttempts:
         self.starts[capability, event] = self.starts.get((capability, event), 0) + 1
         return self.starts[capability, event]
 
+    async def abandon(self, capability: str, event: str) -> None:
+        self.starts[capability, event] -= 1
+
     async def finish(self, capability: str, event: str) -> None:
         self.starts.pop((capability, event), None)

@@ -122,6 +122,9 @@ class MemoryAttempts:
         self.log.append("begin")
         return self.starts[capability, event]
 
+    async def abandon(self, capability: str, event: str) -> None:
+        self.starts[capability, event] -= 1
+
     async def finish(self, capability: str, event: str) -> None:
         self.starts.pop((capability, event), None)
         self.log.append("finish")

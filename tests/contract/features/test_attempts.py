@@ -8,6 +8,8 @@ from features.ports import AttemptLog
 async def test_starts_are_counted_until_the_end(attempts: AttemptLog, fresh: str) -> None:
     assert [await attempts.begin("analyse", fresh) for _ in range(3)] == [1, 2, 3]
     assert await attempts.begin("moderate", fresh) == 1
+    await attempts.abandon("analyse", fresh)
+    assert await attempts.begin("analyse", fresh) == 3
     assert await attempts.begin("analyse", fresh + "x") == 1
     await attempts.finish("analyse", fresh)
     await attempts.finish("analyse", fresh)

@@ -16,6 +16,7 @@ from pathlib import Path
 import stamina
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
+from redis import Redis
 
 from processors.runtime import topics_admin
 from processors.runtime.kafka import client_config, producer_config, reader_config
@@ -187,6 +188,11 @@ class Harness:
     def wait_answered(self, ids: Iterable[str], limit_s: float = WAIT_S) -> None:
         wanted = set(ids)
         self.wait_for(lambda: wanted <= set(self.answers()), f"{len(wanted)} answers", limit_s)
+
+    def open_starts(self) -> list[bytes]:
+        """Keys of starts counted in Redis and not ended."""
+        with Redis.from_url(self.settings.redis.url.get_secret_value()) as redis:
+            return list(redis.scan_iter(f"attempts:{self.capability.group}:*"))
 
     def log_tails(self) -> str:
         return "\n".join(p.read_text()[-2500:] for p in sorted(self.log.glob("*.log")))

@@ -101,17 +101,41 @@ def test_slow_event_in_progress_is_not_committed_past(harness: Any) -> None:
     assert set(slow).isdisjoint(h.answers())
 
 
-def test_sigterm_finishes_what_is_in_hand(harness: Any) -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_sigterm_finishes_what_is_in_hand(harness: Any, workers: int) -> None:
     h = harness("single")
-    ids = h.send(["slow:0.1"] * 60)
-    h.start_worker()
+    ids = h.send(["slow:0.1"] * 60 * workers)
+    for _ in range(workers):
+        h.start_worker()
     h.wait_for(lambda: len(h.answers()) >= 5, "first answers")
-    assert h.stop_workers(signal.SIGTERM) == [0]
+    assert h.stop_workers(signal.SIGTERM) == [0] * workers
     answered = h.answers()
     assert len(answered) == len(set(answered))
     h.start_worker()
     h.wait_answered(ids)
-    assert sorted(h.answers()) == sorted(ids), "a graceful stop neither loses nor repeats"
+    if workers == 1:
+        assert sorted(h.answers()) == sorted(ids), "a graceful stop neither loses nor repeats"
+    assert set(h.answers()) == set(ids)
+    assert h.dead_letters() == []
+
+
+def test_an_event_that_outlives_the_grace_is_left_to_the_next_worker(
+    harness: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three stops over one long event: none is a crash, so it never becomes a dead letter."""
+    monkeypatch.setenv("OVERTURE_WORKER__STOP_GRACE_S", "0.5")
+    h = harness("single")
+    (long,) = h.send(["slow:12"])
+    for _ in range(3):
+        h.start_worker()
+        h.wait_for(lambda: len(h.open_starts()) == 1, "the start of the work")
+        time.sleep(0.5)
+        assert h.stop_workers(signal.SIGTERM) == [0]
+        assert h.open_starts() == []
+    h.start_worker()
+    h.wait_answered([long])
+    assert h.answers() == [long]
+    assert h.dead_letters() == []
 
 
 def test_input_that_kills_its_process_becomes_a_dead_letter(harness: Any) -> None:

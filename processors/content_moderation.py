@@ -18,6 +18,7 @@ from models.text_embedding import TextEncoder
 from models.text_moderation import TextModerator
 from processors.runtime.processor import Emit, Offload, capability
 from schemas.content import ContentModerated
+from schemas.errors import BadEventError
 from schemas.ids import result_id
 from schemas.media import MediaAnalysed
 from schemas.topics import CONTENT_MODERATED, MEDIA_ANALYSED
@@ -25,6 +26,8 @@ from schemas.topics import CONTENT_MODERATED, MEDIA_ANALYSED
 TIMED = ("video", "audio")
 PIECE_CHARS = 1000
 """Characters judged at once: about what the text encoder reads."""
+LONGEST_TEXT = 20_000
+"""Characters of the longest text that ingest can be set to accept; more would be nobody's upload."""
 OVERLAP_CHARS = 50
 """Characters that two pieces share, so that no word is cut in both."""
 EMBEDDED_CHARS = 4000
@@ -67,7 +70,8 @@ def _evidence(
     """Everything that the rules look at."""
     frames = None if blob is None else from_blob(blob).arrays["frames"]
     said = dict(_pieces(event))
-    vectors = encoder.encode(list(said.values()), role="passage") if said else ()
+    # one at a time: the encoder serves one call after another, and a long text must not keep the others waiting
+    vectors = [encoder.encode([piece], role="passage")[0] for piece in said.values()]
     return Evidence(
         kind=event.kind,
         nsfw=() if frames is None or not len(frames) else tuple(nsfw.score(frames).tolist()),
@@ -88,6 +92,8 @@ def _pieces(event: MediaAnalysed) -> Iterator[tuple[str, str]]:
         "embedded": event.embedded_text[:EMBEDDED_CHARS],
     }
     for place, text in texts.items():
+        if len(text) > LONGEST_TEXT:
+            raise BadEventError(f"{place} has {len(text)} characters; no upload may", code="text-too-long")
         for number, start in enumerate(range(0, len(text), PIECE_CHARS - OVERLAP_CHARS)):
             piece = text[start : start + PIECE_CHARS]
             if piece.strip():

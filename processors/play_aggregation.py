@@ -23,6 +23,7 @@ import numpy as np
 from features.ports import FeatureReader, FeatureRow, FeatureWriter, Vector
 from features.views import ITEM_CONTENT, ITEM_PLAYS, USER_TASTE
 from processors.runtime.processor import Emit, Received, State, capability
+from schemas.errors import BadEventError
 from schemas.play import AppliedEvent, PlayAggregate, RecentPlay, SongCounted, SongPlayed
 from schemas.topics import PLAY_AGGREGATED, SONG_COUNTED, SONG_PLAYED
 
@@ -31,6 +32,7 @@ COMPLETED = float(np.float32(0.9))
 RECENT_PLAYS = 50
 RECENT_EVENTS = 1000
 """Most events remembered by id for each user: a request holds that many, and its client may send it again."""
+LONGEST_PLAY_MS = 7 * 24 * 3600 * 1000
 TICK = timedelta(milliseconds=1)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Batch = Sequence[Received[SongPlayed | SongCounted]]
@@ -74,6 +76,7 @@ def count_plays(
     songs: dict[str, _Count] = {}
     for received in plays:
         play, offset = received.record, received.offset
+        _refuse_impossible(play)
         user = users.get(play.user_id)
         if user is None:
             user = users[play.user_id] = _Listener(_known(state, f"user:{play.user_id}"), half_life)
@@ -198,6 +201,14 @@ def taste(plays: Sequence[RecentPlay], vectors: dict[str, Vector], half_life: ti
     mean = weights @ np.stack([vector for _, vector in heard])
     length = float(np.linalg.norm(mean))
     return (mean / length).astype(np.float32) if length > 0 else None
+
+
+def _refuse_impossible(play: SongPlayed) -> None:
+    """Ingest checks this too, but others may write to the topic, and one NaN spoils every sum for ever."""
+    if not 0.0 <= play.completion <= 1.0 or not 0 <= play.played_ms <= LONGEST_PLAY_MS:
+        raise BadEventError(
+            f"completion {play.completion} or played_ms {play.played_ms} is impossible", code="play-impossible"
+        )
 
 
 def _known(state: State, key: str) -> PlayAggregate:

@@ -57,7 +57,8 @@ class Letter:
             key=message.key,
             value=message.value,
             topic=told.get("x-origin-topic", message.topic.encode()).decode(errors="replace"),
-            partition=_int(told, "x-origin-partition", message.partition),
+            # a retry lies in the partition of its origin, so the header is for people only
+            partition=message.partition,
             offset=_int(told, "x-origin-offset", message.offset),
             attempt=_int(told, "x-attempt", 0),
             first_seen_ms=_int(told, "x-first-seen-ms", now_ms),

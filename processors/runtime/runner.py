@@ -10,7 +10,7 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import stamina
@@ -31,6 +31,7 @@ from schemas.record import Record
 from schemas.topics import BY_NAME, DEAD_LETTERED, MEDIA_REJECTED
 
 BUG_TRIES = 2
+FUTURE = timedelta(days=1)
 INSIST_MAX_WAIT_S = 10.0
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -121,7 +122,8 @@ class Runner:
             try:
                 self._refuse_crash_loop(starts)
                 record = await self._decode(letter)
-                await self._apply(Received(record, letter.topic, letter.partition, letter.offset), letter)
+                event = Received(record, letter.topic, letter.partition, letter.offset)
+                await self._apply([event] if self.capability.batch else event, letter)
                 outcome = "done"
             except asyncio.CancelledError:
                 await self._abandon(letter.place)
@@ -208,11 +210,13 @@ class Runner:
         if expected is None:
             raise BadEventError(f"no topic {letter.topic!r} in the catalogue", code="topic-unknown")
         try:
-            return self._codec.decode(letter.value, expected)
+            record = self._codec.decode(letter.value, expected)
         except UnknownSchemaError as unknown:
             schema = await asyncio.to_thread(self._fetch_schema, unknown.schema_id)
             self._codec.learn(unknown.schema_id, schema)
-            return self._codec.decode(letter.value, expected)
+            record = self._codec.decode(letter.value, expected)
+        _refuse_impossible_time(record)
+        return record
 
     async def _insist_decode(self, letter: Letter) -> Record:
         return await self._insist(lambda: self._decode(letter))
@@ -326,6 +330,13 @@ class Runner:
     def _observe(self, topic: str, outcome: str, started: float) -> None:
         metrics.EVENTS.labels(self.capability.name, topic, outcome).inc()
         metrics.WORK_SECONDS.labels(self.capability.name).observe(time.perf_counter() - started)
+
+
+def _refuse_impossible_time(record: Record) -> None:
+    """Times from far ahead would sort before everything real and overflow where they are added to."""
+    at = getattr(record, "occurred_at", None)
+    if isinstance(at, datetime) and at > datetime.now(UTC) + FUTURE:
+        raise BadEventError(f"occurred_at {at.isoformat()} lies in the future", code="time-impossible")
 
 
 def _as_app_error(error: Exception) -> AppError:

@@ -75,7 +75,7 @@ class UploadLimits(Section):
     video_bytes: int = Field(2_000_000_000, ge=1, le=2_000_000_000, description="Largest video upload, bytes.")
     audio_bytes: int = Field(300 * 1024**2, ge=1, description="Largest audio upload, bytes.")
     image_bytes: int = Field(40 * 1024**2, ge=1, description="Largest picture upload, bytes.")
-    text_chars: int = Field(10_000, ge=1, description="Longest text of a post, characters.")
+    text_chars: int = Field(5_000, ge=1, le=20_000, description="Longest text of a post, characters.")
     title_chars: int = Field(300, ge=1, description="Longest title, characters.")
     tags: int = Field(30, ge=0, description="Most tags of an upload.")
     json_bytes: int = Field(1024**2, ge=1, description="Largest JSON body, bytes.")

@@ -18,7 +18,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from processors.runtime.kafka import reader_config
 from processors.runtime.settings import Kafka
 from schemas.codec import Codec, UnknownSchemaError
-from schemas.errors import UnavailableError
+from schemas.errors import BadEventError, UnavailableError
 from schemas.record import Record
 from schemas.topics import Topic
 
@@ -36,7 +36,13 @@ class PartitionState(Generic[S]):
 
     def get(self, key: str) -> S | None:
         value = self._values.get(key)
-        return None if value is None else self._decode(value)
+        if value is None:
+            return None
+        try:
+            return self._decode(value)
+        except BadEventError as error:
+            log.warning("state is unreadable and counts as absent", key=key, code=error.code, error=str(error))
+            return None
 
     def put(self, key: str, value: bytes | None) -> None:
         """Remember an acknowledged value; None forgets the key."""
@@ -121,4 +127,7 @@ class CompactedState(Generic[S]):
                 error = message.error()
                 if error is not None:
                     raise KafkaException(error)
-                state.put((message.key() or b"").decode(), message.value())
+                try:
+                    state.put((message.key() or b"").decode(), message.value())
+                except UnicodeDecodeError:
+                    log.warning("state has a key that is none of ours", topic=place.topic, offset=message.offset())

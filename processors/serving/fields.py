@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 import uuid
 from collections.abc import Mapping
 from typing import Annotated
@@ -20,6 +21,11 @@ QueryId = Annotated[str, Query(pattern=ID_PATTERN)]
 _ID = re.compile(ID_PATTERN)
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,4}")
+
+
+def has_visible(text: str) -> bool:
+    """Whether a reader would see anything: not only spaces, control and format characters."""
+    return any(unicodedata.category(character)[0] not in "CZ" for character in text)
 
 
 def require_id(name: str, value: str | None) -> str:

@@ -16,7 +16,7 @@ from processors.serving.candidates import REASONS, Candidates
 from processors.serving.catalogue import Where
 from processors.serving.documentation import json_body, responses
 from processors.serving.events import Strict
-from processors.serving.fields import Id, QueryId
+from processors.serving.fields import Id, QueryId, require_id
 from processors.serving.item_table import KINDS
 from processors.serving.json_edge import read_json, validate
 from processors.serving.parts import ServiceParts
@@ -93,7 +93,7 @@ class RecommendRoutes:
 
     async def similar(self, item: str, limit: Limit = 20, kind: Kind | None = None) -> Response:
         """Published items whose content is nearest to an item's."""
-        vector = await self._vector_of(item)
+        vector = await self._vector_of(require_id("item", item))
         found = self._parts.catalogue.nearest(vector, limit, Where(kind, exclude=(item,)))
         return self._answer(found.because("similar"))
 

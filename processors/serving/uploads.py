@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 
 from processors.runtime.processor import Emit
 from processors.serving.documentation import form_body, responses
-from processors.serving.fields import idempotency_key, require_choice, require_id, require_language, single
+from processors.serving.fields import has_visible, idempotency_key, require_choice, require_id, require_language, single
 from processors.serving.forms import FAMILY_OF_KIND, FieldRule, Form, FormReader
 from processors.serving.parts import ServiceParts
 from processors.serving.problems import ProblemError
@@ -79,7 +79,7 @@ class UploadRoutes:
         kind = require_choice("kind", single(form.values, "kind"), KINDS)
         uploader = require_id("uploader", single(form.values, "uploader"))
         text = single(form.values, "text") or ""
-        if form.object is None and not (kind == "post" and text.strip()):
+        if form.object is None and not (kind == "post" and has_visible(text)):
             detail = "file is required." if kind != "post" else "A post needs a file or a text."
             raise ProblemError(422, "field-missing", detail, pointer="/file")
         surface = single(form.values, "surface") or "none"

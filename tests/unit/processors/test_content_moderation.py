@@ -16,6 +16,7 @@ from processors.content_moderation import content_moderation
 from processors.runtime.offload import Inline
 from schemas import topics
 from schemas.content import ContentModerated
+from schemas.errors import BadEventError
 from schemas.ids import result_id
 from schemas.media import MediaAnalysed
 from tests.fakes.features import MemoryObjects
@@ -41,8 +42,9 @@ class Encoder:
 
     def encode(self, texts: list[str], role: str) -> Any:
         assert role == "passage"
+        first = len(self.seen)
         self.seen += texts
-        return np.arange(len(texts), dtype=np.float32)[:, None]
+        return np.arange(first, len(self.seen), dtype=np.float32)[:, None]
 
 
 class Moderator:
@@ -150,6 +152,12 @@ async def test_a_text_that_hides_behind_a_long_one_is_judged_or_a_person_looks()
     """The limit of a post is 10 000 characters: what is published must have been read."""
     found = await Desk().work(event(text="x " * 4990 + " bad"))
     assert found.decision != "approve"
+
+
+async def test_a_text_that_no_upload_may_have_is_not_worked_on() -> None:
+    """Ingest refuses it; somebody else's event of a megabyte would keep the encoder for minutes."""
+    with pytest.raises(BadEventError, match="800000 characters"):
+        await Desk().work(event(text="x y " * 200_000))
 
 
 async def test_silence_counts_only_where_there_is_sound() -> None:

@@ -19,6 +19,7 @@ from processors import play_aggregation as module
 from processors.play_aggregation import add_parts, count_plays, play_aggregation, taste
 from processors.runtime.processor import Emit, Received
 from schemas import topics
+from schemas.errors import BadEventError
 from schemas.play import PlayAggregate, RecentPlay, SongCounted, SongPlayed
 from tests.fakes.features import MemoryFeatures
 from tests.fakes.runtime import NOW, MemoryState, at, codec
@@ -480,3 +481,12 @@ async def test_every_aggregate_fits_its_contract() -> None:
     await desk.work(parts(desk.heard))
     for value in desk.state.values.values():
         assert known.decode(known.encode(value), PlayAggregate) == value
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"completion": float("nan")}, {"completion": -3.0}, {"completion": 1.5}, {"played_ms": -1}]
+)
+def test_an_impossible_play_is_refused_before_it_spoils_a_sum(wrong: dict[str, float]) -> None:
+    bad = dataclasses.replace(play("e1"), **wrong)
+    with pytest.raises(BadEventError):
+        count_plays(received([bad]), MemoryState(), HALF_LIFE)

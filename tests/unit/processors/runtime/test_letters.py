@@ -24,7 +24,8 @@ def record(**more: Any) -> KafkaRecord:
 def retried(letter: Letter, **more: Any) -> KafkaRecord:
     """The record that the retry topic gives for a letter."""
     headers = letter.headers("tally", ERROR, 123_456)
-    values: dict[str, Any] = {"key": letter.key, "value": letter.value, "partition": 1, "offset": 2, "headers": headers}
+    values: dict[str, Any] = {"key": letter.key, "value": letter.value, "offset": 2, "headers": headers}
+    values["partition"] = letter.partition
     return KafkaRecord("tally.retry-2000ms.v1", **values | more)
 
 

@@ -251,7 +251,7 @@ def subtitled() -> bytes:
         inputs = [source.streams.video[0], words.streams.subtitles[0]]
         copies = [output.add_stream_from_template(stream) for stream in inputs]
         output.metadata["title"] = "My\u202e song\x07"
-        output.metadata["comment"] = "x" * 5000
+        output.metadata["comment"] = "a quiet song " * 400
         for stream, copy in zip(inputs, copies, strict=True):
             for packet in stream.container.demux(stream):
                 if packet.dts is not None:

@@ -118,21 +118,26 @@ class Runner:
         ):
             started = time.perf_counter()
             starts = await self._insist(lambda: self._attempts.begin(self.capability.group, letter.place))
-            record: Record | None = None
             try:
-                self._refuse_crash_loop(starts)
-                record = await self._decode(letter)
-                event = Received(record, letter.topic, letter.partition, letter.offset)
-                await self._apply([event] if self.capability.batch else event, letter)
-                outcome = "done"
+                outcome = await self._outcome(letter, starts)
             except asyncio.CancelledError:
                 await self._abandon(letter.place)
                 raise
-            # the one place that takes everything: whatever a capability raises, the event is not lost
-            except Exception as error:  # noqa: BLE001
-                outcome = await self._failed(letter, record, error)
             await self._insist(lambda: self._attempts.finish(self.capability.group, letter.place))
             self._observe(letter.topic, outcome, started)
+
+    async def _outcome(self, letter: Letter, starts: int) -> str:
+        """Work on an event, or see to its failure; what became of it."""
+        record: Record | None = None
+        try:
+            self._refuse_crash_loop(starts)
+            record = await self._decode(letter)
+            event = Received(record, letter.topic, letter.partition, letter.offset)
+            await self._apply([event] if self.capability.batch else event, letter)
+        # the one place that takes everything: whatever a capability raises, the event is not lost
+        except Exception as error:  # noqa: BLE001
+            return await self._failed(letter, record, error)
+        return "done"
 
     async def handle_batch(self, records: Sequence[Any]) -> None:
         """Work on all records of one partition and poll to their end, in one call of the handler."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -422,6 +423,24 @@ async def test_a_handler_that_is_cancelled_leaves_the_event_open() -> None:
         await bench.runner.handle(record())
     assert bench.sender.sent == []
     assert list(bench.attempts.starts.values()) == [1]
+
+
+async def test_a_stop_is_no_crash_even_while_the_retry_waits_for_the_broker() -> None:
+    bench = Bench(failing(UnavailableError("away")))
+    reached, never = asyncio.Event(), asyncio.Event()
+
+    async def send(*_args: Any) -> tuple[int, int]:
+        reached.set()
+        await never.wait()
+        return 0, 0
+
+    bench.sender.send = send  # type: ignore[method-assign]
+    work = asyncio.create_task(bench.runner.handle(record()))
+    await reached.wait()
+    work.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    assert list(bench.attempts.starts.values()) == [0]
 
 
 # brokers and stores that are away

@@ -17,7 +17,7 @@ ID_PATTERN = r"^[\w.:@+=|~-]{1,128}$"
 """Ids of users, songs and items: one word, so neither a path nor a key separator."""
 
 Id = Annotated[str, StringConstraints(pattern=ID_PATTERN, strict=True)]
-QueryId = Annotated[str, Query(pattern=ID_PATTERN)]
+QueryId = Annotated[str, Query(pattern=ID_PATTERN, description="User id, as plays carry it.", examples=["ada"])]
 _ID = re.compile(ID_PATTERN)
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,4}")

@@ -30,7 +30,9 @@ MAX_RANK = 1000
 JSON_BYTES = 256 * 1024
 
 Kind = Literal["video", "audio", "post", "score", "screenshot"]
-Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT)]
+Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Most items in the answer.", examples=[10])]
+OfKind = Annotated[Kind | None, Query(description="Only items of this kind.", examples=["audio"])]
+Own = Annotated[bool, Query(description="Whether the user's own uploads may be in the answer.")]
 ITEM_EXAMPLE = {"item_id": "s-1", "kind": "video", "score": 0.83, "cold": True, "reason": "taste"}
 ANSWER_EXAMPLE: dict[str, Any] = {"items": [ITEM_EXAMPLE], "degraded": []}
 
@@ -65,7 +67,7 @@ class RecommendRoutes:
         self._add_routes()
 
     async def recommendations(
-        self, user: QueryId, limit: Limit = 20, kind: Kind | None = None, own: bool = False
+        self, user: QueryId, limit: Limit = 20, kind: OfKind = None, own: Own = False
     ) -> Response:
         """Items for a user, best first: recall, then rank. `own=true` lets the user's own uploads in."""
         context = await self._users.read(user)
@@ -91,7 +93,7 @@ class RecommendRoutes:
         best_first = ranked.take(np.argsort(-ranked.score, kind="stable"))
         return self._answer(best_first, context, {"unknown": unknown})
 
-    async def similar(self, item: str, limit: Limit = 20, kind: Kind | None = None) -> Response:
+    async def similar(self, item: str, limit: Limit = 20, kind: OfKind = None) -> Response:
         """Published items whose content is nearest to an item's."""
         vector = await self._vector_of(require_id("item", item))
         found = self._parts.catalogue.nearest(vector, limit, Where(kind, exclude=(item,)))

@@ -170,7 +170,8 @@ def test_counts_are_exact_after_kills_and_replay(settings: Settings, workers: Wo
     assert producer.flush(20) == 0
     wait_equal(settings, wanted)
 
-    assert workers.stop() == [0, 0]
+    # the one started last may still be on its way: a stop before it has begun just ends it
+    assert set(workers.stop()) <= {0, -signal.SIGTERM}
     group = BY_NAME["play_aggregation"].group
     admin = AdminClient(client_config(settings.kafka))
     places = [TopicPartition(t.name, p, 0) for t in (topics.SONG_PLAYED, topics.SONG_COUNTED) for p in range(8)]

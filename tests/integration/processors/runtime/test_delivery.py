@@ -184,6 +184,7 @@ def test_state_is_right_after_kills(harness: Any, workers: int) -> None:
         h.workers[kill % workers] = h.start_worker()
         h.workers.pop()
     h.wait_for(lambda: counted(h) >= len(ids), "all counted", 120)
+    assert {reason.code for status in h.statuses().values() for reason in status.reasons} - set(ids) == set()
     assert sorted(status.seq for status in h.statuses().values()) == [30 * workers] * 10
     assert {reason.code for status in h.statuses().values() for reason in status.reasons} == set(ids)
 

@@ -1,4 +1,7 @@
-"""The whole system on real parts, as ``make up`` starts it, on free ports and in a folder of its own."""
+"""The whole system on real parts, as ``make up`` starts it, on free ports and in a folder of its own.
+
+It ends with its module: its workers share the broker with tests that count what their own workers do.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,7 @@ class Running:
     workers: dict[str, Worker]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def system(
     tmp_path_factory: pytest.TempPathFactory,
     broker: Broker,

@@ -81,11 +81,16 @@ class Worker:
         self.app.agent(channel, name=self.capability.group, concurrency=self.capability.concurrency)(work)
 
     async def _on_revoked(self, *_args: Any, **_kwargs: Any) -> None:
-        """Let work on state end before another worker may begin; what takes too long is done again there."""
-        if self.capability.state is None or not self._in_hand:
+        """Let work in hand end and be committed before another worker begins, so that a handover repeats nothing.
+
+        What takes too long is done again there; on state it must not even go on here.
+        """
+        if not self._in_hand:
             return
         _, late = await asyncio.wait(self._in_hand, timeout=self._handover_s)
-        await _cancel(late)
+        if self.capability.state is not None:
+            await _cancel(late)
+        await self.app.consumer.commit()
 
     async def _on_assigned(self, *args: Any, **_kwargs: Any) -> None:
         """Keep the state of partitions that were ours in the generation before and are ours now, and no other."""

@@ -119,6 +119,16 @@ def test_sigterm_finishes_what_is_in_hand(harness: Any, workers: int) -> None:
     assert h.dead_letters() == []
 
 
+def test_a_handover_to_a_worker_that_joins_repeats_nothing(harness: Any) -> None:
+    h = harness("single")
+    ids = h.send(["slow:0.4"] * 60)
+    h.start_worker()
+    h.wait_for(lambda: len(h.answers()) >= 3, "first answers")
+    h.start_worker()
+    h.wait_answered(ids)
+    assert sorted(h.answers()) == sorted(ids)
+
+
 def test_an_event_that_outlives_the_grace_is_left_to_the_next_worker(
     harness: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,7 +19,23 @@ def client_config(kafka: Kafka) -> dict[str, Any]:
         "client.id": "overture",
         "reconnect.backoff.max.ms": 2000,
         "log_level": 2,
+    } | _security(kafka)
+
+
+def _security(kafka: Kafka) -> dict[str, Any]:
+    found: dict[str, Any] = {"security.protocol": kafka.security_protocol}
+    if kafka.security_protocol.startswith("SASL") and kafka.password is not None:
+        found |= {
+            "sasl.mechanism": kafka.sasl_mechanism,
+            "sasl.username": kafka.username,
+            "sasl.password": kafka.password.get_secret_value(),
+        }
+    files = {
+        "ssl.ca.location": kafka.ca_file,
+        "ssl.certificate.location": kafka.cert_file,
+        "ssl.key.location": kafka.key_file,
     }
+    return found | {name: str(path) for name, path in files.items() if path is not None}
 
 
 def producer_config(kafka: Kafka) -> dict[str, Any]:

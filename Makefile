@@ -7,6 +7,8 @@ MAKEFLAGS += --no-print-directory
 
 PYTHON      ?= python3
 UV_VERSION  := 0.13.8
+HELM_VERSION := 3.18.6
+KEDA_MODELS := 2.0.0
 TOOLS       := .overture/tools
 UV          := $(TOOLS)/uv-$(UV_VERSION)/bin/uv
 BIN         := .venv/bin
@@ -15,6 +17,8 @@ STACK       := $(BIN)/python -m infra.local.stack
 # what `make models` calls, and what `make check` calls, one command a line
 MODELS      := $(BIN)/python -m models.build
 TESTS       ?= tests
+# of each property; a decoder has three or four of them
+FUZZ_CASES  ?= 34000
 define CHECKS
 $(BIN)/ruff check .
 $(BIN)/ruff format --check .
@@ -28,10 +32,10 @@ export CHECKS
 
 step = @printf '\033[1m==>\033[0m %s\n' "$(1)"
 
-.PHONY: help run up down status demo test check models train test-train system env jars setup
+.PHONY: help run up down status demo test check check-deploy models train test-train test-faults bench fuzz browser system env jars setup
 
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 run: setup ## Install what is missing, start everything, run the demo, keep running until Ctrl-C
 	$(call step,starting)
@@ -50,7 +54,7 @@ status: ## Show the programs of the local stack
 demo: ## Run the demo against the running stack
 	@$(BIN)/python -m infra.demo
 
-test: setup ## Run all tests (TESTS=tests/unit for a part)
+test: setup browser ## Run all tests (TESTS=tests/unit for a part)
 	$(call step,tests)
 	@$(BIN)/pytest $(TESTS)
 
@@ -66,13 +70,33 @@ train: $(UV) ## Train the project's own models (torch in an environment of its o
 	@UV_PROJECT_ENVIRONMENT=$(TRAIN) $(UV) sync --frozen --python $(PYTHON) --extra train
 	@for model in text-moderation content-classification; do $(TRAIN)/bin/python -m models.training $$model; done
 
+fuzz: setup ## Fuzz every decoder, 100 000 cases each and by two engines (minutes; docs/fuzzing.md)
+	@$(UV) sync --frozen --python $(PYTHON) --group fuzz
+	@FUZZ_CASES=$(FUZZ_CASES) $(BIN)/pytest tests/fuzz
+	@for target in envelope json form key; do $(BIN)/python -m tests.fuzz.coverage_guided $$target -runs=100000; done
+
 test-train: $(UV) ## Test the training code (torch)
 	@UV_PROJECT_ENVIRONMENT=$(TRAIN) $(UV) sync --frozen --python $(PYTHON) --extra train
 	@$(TRAIN)/bin/pytest -o addopts= --import-mode=importlib tests/training
 
+check-deploy: env .overture/tools/helm .overture/tools/keda ## Render the Helm chart and validate all that others deploy from
+	@$(BIN)/python -m infra.deployment check
+
+# needs Go and npm: nobody ships Helm where Debian or Python could install it from
+.overture/tools/helm:
+	$(call step,Helm $(HELM_VERSION) from source)
+	@GOBIN=$(abspath $(@D)) go install helm.sh/helm/v3/cmd/helm@v$(HELM_VERSION)
+
+.overture/tools/keda:
+	$(call step,schemas of KEDA)
+	@npm install --silent --no-audit --no-fund --prefix $@ @kubernetes-models/keda@$(KEDA_MODELS)
+
 models: env .overture/stamps/models ## Build the model weights
 
 setup: system env jars models ## Install everything without starting it
+
+browser: ## Install Chromium for the tests of the page
+	@FOR_TESTS=1 PYTHON=$(PYTHON) bash infra/local/system.sh
 
 system: ## Install missing Debian packages: Java 17, Maven, Redis, FluidSynth
 	@PYTHON=$(PYTHON) bash infra/local/system.sh

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC
 from typing import Any
 
 import numpy as np
 
 from features.ports import FeatureRow, Vector, VectorRow
-from features.views import COLLECTIONS, SCALARS, VIEWS, Collection, FieldType, View
+from features.views import COLLECTION_VERSIONS, COLLECTIONS, VIEWS, Collection, FieldType, View
 
 ID_BYTES = 128
 """Longest id of a vector row, bytes of UTF-8."""
@@ -78,7 +79,7 @@ def known_collection(name: str) -> Collection:
     Raises:
         ValueError: there is none.
     """
-    for declared in COLLECTIONS.values():
+    for declared in (*COLLECTIONS.values(), *COLLECTION_VERSIONS.values()):
         if name in (declared.alias, declared.name):
             return declared
     raise ValueError(f"{name!r} is no vector collection; there are {', '.join(COLLECTIONS)}")
@@ -94,9 +95,9 @@ def check_row(collection: Collection, row: VectorRow) -> None:
     if not 0 < len(row.id.encode()) <= ID_BYTES:
         raise ValueError(f"{where}: an id has 1..{ID_BYTES} bytes")
     _check_vector(collection, row.vector)
-    if row.scalars.keys() != SCALARS.keys():
-        raise ValueError(f"{where}: scalars {sorted(row.scalars)} instead of {sorted(SCALARS)}")
-    for name, kind in SCALARS.items():
+    if row.scalars.keys() != collection.scalars.keys():
+        raise ValueError(f"{where}: scalars {sorted(row.scalars)} instead of {sorted(collection.scalars)}")
+    for name, kind in collection.scalars.items():
         value = row.scalars[name]
         if kind == "int64":
             if not isinstance(value, int):
@@ -113,7 +114,12 @@ def check_query(collection: str, vector: Vector, limit: int) -> None:
     """
     if not 1 <= limit <= MAX_HITS:
         raise ValueError(f"limit {limit} is not in 1..{MAX_HITS}")
-    _check_vector(known_collection(collection), vector)
+    declared = known_collection(collection)
+    # an alias may name any version, and only the store knows which
+    versions = [each for each in COLLECTION_VERSIONS.values() if collection in (each.alias, each.name)]
+    if vector.ndim == 1 and vector.size in {each.dim for each in versions}:
+        declared = replace(declared, dim=vector.size)
+    _check_vector(declared, vector)
 
 
 def _check_vector(collection: Collection, vector: Vector) -> None:

@@ -12,6 +12,7 @@ Source: docs/specs/online_store_format.md of Feast and ``Value.proto``; held equ
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -37,6 +38,7 @@ _NUMBERS: dict[FieldType, int] = {
     "float_vector": 16,
 }
 _WIRE: dict[FieldType, int] = {"int64": _VARINT, "float64": _FIXED64}
+_SPECIAL = re.compile(rb"[\\\[\]*?]")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -52,6 +54,24 @@ def entity_key(project: str, join_key: str, entity_id: str) -> bytes:
             project.encode(),
         )
     )
+
+
+def entity_pattern(project: str, join_key: str) -> bytes:
+    """Glob pattern of the Redis keys of every entity of one kind."""
+    whole = entity_key(project, join_key, "")
+    # up to the length of the id, and the project after it
+    head, tail = whole[: len(whole) - len(project.encode()) - 4], project.encode()
+    return _SPECIAL.sub(rb"\\\g<0>", head) + b"*" + _SPECIAL.sub(rb"\\\g<0>", tail)
+
+
+def entity_id_of(key: bytes, project: str, join_key: str) -> str | None:
+    """Id in a Redis key; None if it is no key of that kind and project.
+
+    Projects are not delimited: the keys of ``my-music`` match the pattern of ``music`` too, only their length tells.
+    """
+    start = len(entity_key(project, join_key, "")) - len(project.encode())
+    value = key[start : len(key) - len(project.encode())].decode(errors="replace")
+    return value if entity_key(project, join_key, value) == key else None
 
 
 def feature_field(view: str, feature: str) -> bytes:

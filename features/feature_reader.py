@@ -6,16 +6,19 @@ docs/adr); the layout is held equal to Feast's by a contract test.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from features.aliases import ViewAliases
 from features.checks import known_view
 from features.feast_layout import (
+    entity_id_of,
     entity_key,
+    entity_pattern,
     feature_field,
     parse_time,
     parse_value,
@@ -28,6 +31,12 @@ from features.redis_client import RedisClient, redis_errors
 from features.views import View
 from schemas.errors import BugError
 
+SCAN_KEYS = 5000
+"""Keys that Redis walks through in one step of a scan."""
+SCAN_BATCH = 500
+"""Most rows in one batch of `RedisFeatureReader.scan`."""
+_EVER = datetime.min.replace(tzinfo=UTC)
+
 
 def utc_now() -> datetime:
     """The clock."""
@@ -38,7 +47,13 @@ class RedisFeatureReader:
     """`FeatureReader` over Feast's Redis layout."""
 
     def __init__(
-        self, client: RedisClient, project: str, *, address: str = "", now: Callable[[], datetime] = utc_now
+        self,
+        client: RedisClient,
+        project: str,
+        *,
+        address: str = "",
+        now: Callable[[], datetime] = utc_now,
+        aliases: ViewAliases | None = None,
     ) -> None:
         """Read through ``client``, which stays the caller's.
 
@@ -47,22 +62,25 @@ class RedisFeatureReader:
             project: Feast project.
             address: Name of the store in messages.
             now: Clock against which a view's TTL is held, aware.
+            aliases: What views without a version stand for; None: only names with one are known.
         """
         self._client = client
         self._project = project
         self._address = address
         self._now = now
+        self._aliases = aliases
 
     async def read(self, view: str, entity_ids: Sequence[str]) -> list[FeatureRow | None]:
         """Rows in the order asked; None where missing or older than the view's TTL.
 
-        A row's ``values`` hold only the fields that have a value; vectors are float32 [D].
+        ``view`` is a view or its alias, which stands for the version in use. A row's ``values`` hold only the fields
+        that have a value; vectors are float32 [D].
 
         Raises:
             ValueError: an unknown view.
             UnavailableError: Redis does not answer.
         """
-        declared = known_view(view)
+        declared = await self._declared(view)
         answers = await self._fetch(declared, view_fields(declared), entity_ids)
         oldest = self._now() - declared.ttl
         return [_row(declared, each, answer, oldest) for each, answer in zip(entity_ids, answers, strict=True)]
@@ -111,6 +129,64 @@ class RedisFeatureReader:
                 present[index] = True
         matrix = np.frombuffer(b"".join(parts), dtype="<f4").reshape(len(entity_ids), dim)
         return matrix.astype(np.float32), present
+
+    async def read_times(self, view: str, entity_ids: Sequence[str]) -> list[datetime | None]:
+        """Event times in the order asked, of rows older than the view's TTL too; None where there is no row.
+
+        ``view`` is a view or its alias.
+
+        Raises:
+            ValueError: an unknown view.
+            UnavailableError: Redis does not answer.
+        """
+        declared = await self._declared(view)
+        answers = await self._fetch(declared, [time_field(declared.name)], entity_ids)
+        return [None if time is None else parse_time(time) for [time] in answers]
+
+    async def scan_ids(self, view: str) -> AsyncIterator[str]:
+        """Id of every entity that has a row of the view, in no order; walks through all keys of the store.
+
+        Raises:
+            ValueError: an unknown view.
+            UnavailableError: Redis does not answer.
+        """
+        declared = await self._declared(view)
+        join_key, seen = f"{declared.entity}_id", set[str]()
+        with redis_errors(self._address):
+            async for key in self._client.scan_iter(match=entity_pattern(self._project, join_key), count=SCAN_KEYS):
+                entity = entity_id_of(key, self._project, join_key)
+                if entity is not None:
+                    seen.add(entity)
+        ids = list(seen)
+        for start in range(0, len(ids), SCAN_KEYS):
+            batch = ids[start : start + SCAN_KEYS]
+            for each, time in zip(batch, await self.read_times(view, batch), strict=True):
+                if time is not None:
+                    yield each
+
+    async def read_old_too(self, view: str, entity_ids: Sequence[str]) -> list[FeatureRow | None]:
+        """As `read`, whatever the age of a row."""
+        declared = known_view(view)
+        answers = await self._fetch(declared, view_fields(declared), entity_ids)
+        return [_row(declared, each, answer, _EVER) for each, answer in zip(entity_ids, answers, strict=True)]
+
+    async def scan(self, view: str) -> AsyncIterator[list[FeatureRow]]:
+        """Every row of a view, in batches, in no order, old ones too; each once.
+
+        It walks through all keys of the Redis. What is written meanwhile may be among them or not.
+
+        Raises:
+            ValueError: an unknown view.
+            UnavailableError: Redis does not answer.
+        """
+        ids = [each async for each in self.scan_ids(view)]
+        for start in range(0, len(ids), SCAN_BATCH):
+            rows = await self.read_old_too(view, ids[start : start + SCAN_BATCH])
+            yield [row for row in rows if row is not None]
+
+    async def _declared(self, view: str) -> View:
+        """The view, or the version in use that its alias names."""
+        return known_view(view) if self._aliases is None else await self._aliases.view(view)
 
     async def _fetch(self, view: View, fields: list[bytes], entity_ids: Sequence[str]) -> list[list[bytes | None]]:
         if not entity_ids:

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -57,6 +58,8 @@ _GRPC = {
     # else a failed attempt of another client of this process counts as ours
     "grpc.use_local_subchannel_pool": 1,
 }
+# Milvus Lite has no timestamps for iterators; pymilvus says so at each one
+logging.getLogger("pymilvus.client.iterator.query_iterator").setLevel(logging.ERROR)
 _INVALID_PARAMETER = 1100
 _NOT_LOADED = 101
 
@@ -79,8 +82,9 @@ class MilvusConfig:
 class MilvusIndex:
     """`VectorIndex` over Milvus; connects at the first call.
 
-    ``collection`` is an alias of `features.views.COLLECTIONS` or, to fill a new version before its alias moves, the
-    name of the collection itself.
+    ``collection`` is an alias of `features.views.COLLECTIONS`, for readers, or the name of the collection itself, for
+    writers: an alias that moves must not move what they write. Under an alias the scalars are those of
+    `features.views.SCALARS`, under a name all that this version has.
     """
 
     def __init__(self, config: MilvusConfig) -> None:
@@ -118,15 +122,29 @@ class MilvusIndex:
 
     async def fetch(self, collection: str, ids: Sequence[str]) -> dict[str, VectorRow]:
         """Rows by id, all earlier writes included; missing ids are left out. Vectors are float32 [D]."""
-        known_collection(collection)
+        scalars = _scalars(collection)
         found: dict[str, VectorRow] = {}
         wanted = list(dict.fromkeys(ids))
         for start in range(0, len(wanted), _BATCH):
-            fields = ["vector", *SCALARS]
+            fields = ["vector", *scalars]
             for row in await self._in_thread(self._read, collection, wanted[start : start + _BATCH], fields):
-                vector = np.asarray(row["vector"], dtype=np.float32)
-                found[row["id"]] = VectorRow(row["id"], vector, {name: row[name] for name in SCALARS})
+                found[row["id"]] = _vector_row(row, scalars)
         return found
+
+    async def scan(self, collection: str) -> AsyncIterator[list[VectorRow]]:
+        """Every row, in batches, in no order. What is written meanwhile may be among them or not.
+
+        Raises:
+            ValueError: an unknown collection.
+            UnavailableError: Milvus does not answer, or the collection was not made.
+        """
+        scalars = _scalars(collection)
+        pages = await self._in_thread(self._pages, collection, ["vector", *scalars])
+        try:
+            while rows := await self._in_thread(pages.next):
+                yield [_vector_row(row, scalars) for row in rows]
+        finally:
+            pages.close()
 
     async def search(self, collection: str, vector: Vector, limit: int, where: str = "") -> list[Hit]:
         """Nearest rows by inner product, best first.
@@ -198,6 +216,16 @@ class MilvusIndex:
         )
         return [dict(row) for row in answer]
 
+    def _pages(self, collection: str, fields: list[str]) -> Any:
+        return self._loaded(
+            self._connected().query_iterator,
+            collection,
+            batch_size=_BATCH,
+            output_fields=["id", *fields],
+            timeout=self._config.timeout_s,
+            consistency_level="Strong",
+        )
+
     def _search(self, collection: str, vector: Vector, limit: int, where: str) -> list[Hit]:
         [hits] = self._loaded(
             self._connected().search,
@@ -212,6 +240,15 @@ class MilvusIndex:
             timeout=self._config.timeout_s,
         )
         return [Hit(hit["id"], float(hit["distance"])) for hit in hits]
+
+
+def _scalars(collection: str) -> tuple[str, ...]:
+    declared = known_collection(collection)
+    return tuple(declared.scalars if collection == declared.name else SCALARS)
+
+
+def _vector_row(row: dict[str, Any], scalars: Iterable[str]) -> VectorRow:
+    return VectorRow(row["id"], np.asarray(row["vector"], dtype=np.float32), {name: row[name] for name in scalars})
 
 
 def _among(ids: list[str]) -> str:
@@ -270,7 +307,7 @@ def prepare_collections(
         client = connect(config)
         try:
             for declared in COLLECTIONS.values():
-                if _prepare_collection(client, declared):
+                if ensure_collection(client, declared):
                     made.append(declared.name)
                 other = _prepare_alias(client, declared, move=move_aliases)
                 if other == declared.name:
@@ -284,7 +321,12 @@ def prepare_collections(
     return tuple(made), tuple(aliases), elsewhere
 
 
-def _prepare_collection(client: MilvusClient, declared: Collection) -> bool:
+def ensure_collection(client: MilvusClient, declared: Collection) -> bool:
+    """Make a collection if it is missing, else load it; whether it was made.
+
+    Raises:
+        BugError: it is there with other fields.
+    """
     if client.has_collection(declared.name, timeout=_MAKE_TIMEOUT_S):
         _require_same_fields(client, declared)
         client.load_collection(declared.name, timeout=_MAKE_TIMEOUT_S)
@@ -292,7 +334,7 @@ def _prepare_collection(client: MilvusClient, declared: Collection) -> bool:
     schema = client.create_schema(auto_id=False, enable_dynamic_field=False, description=declared.doc)
     schema.add_field("id", DataType.VARCHAR, is_primary=True, max_length=ID_BYTES)
     schema.add_field("vector", DataType.FLOAT_VECTOR, dim=declared.dim)
-    for name, kind in SCALARS.items():
+    for name, kind in declared.scalars.items():
         if kind == "int64":
             schema.add_field(name, DataType.INT64)
         else:
@@ -309,7 +351,7 @@ def _prepare_collection(client: MilvusClient, declared: Collection) -> bool:
 def _require_same_fields(client: MilvusClient, declared: Collection) -> None:
     fields = client.describe_collection(declared.name, timeout=_MAKE_TIMEOUT_S)["fields"]
     dims = {each["name"]: each["params"].get("dim") for each in fields}
-    if dims.keys() != {"id", "vector", *SCALARS} or int(dims["vector"]) != declared.dim:
+    if dims.keys() != {"id", "vector", *declared.scalars} or int(dims["vector"]) != declared.dim:
         raise BugError(f"collection {declared.name} is there with other fields: give the new version a new name")
 
 

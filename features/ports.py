@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,6 +17,21 @@ from numpy.typing import NDArray
 from schemas.common import ObjectRef
 
 Vector = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """What a listing says of one object.
+
+    Attributes:
+        key: Its key.
+        size_bytes: Length, bytes.
+        changed_at: When it was last written, UTC.
+    """
+
+    key: str
+    size_bytes: int
+    changed_at: datetime
 
 
 class ObjectStore(Protocol):
@@ -49,6 +64,14 @@ class ObjectStore(Protocol):
         """
         ...
 
+    async def size(self, key: str) -> int:
+        """Length of the object under ``key``, bytes, without reading it.
+
+        Raises:
+            KeyError: nothing is there.
+        """
+        ...
+
     async def open_file(self, ref: ObjectRef) -> Any:
         """A read-only binary file object with a real descriptor (a local temporary copy if the store is
         remote), its length and SHA-256 checked against ``ref``.
@@ -61,6 +84,22 @@ class ObjectStore(Protocol):
 
     async def delete(self, key: str) -> None:
         """Remove; a missing key is no error."""
+        ...
+
+    async def move(self, key: str, target: str) -> None:
+        """Give the object another key, in place of what lies there.
+
+        Raises:
+            KeyError: nothing is under ``key``.
+        """
+        ...
+
+    def walk(self, folder: str = "") -> AsyncIterator[StoredObject]:
+        """Every object whose key begins with ``<folder>/``; all, unfinished uploads included, if it is empty."""
+        ...
+
+    async def sweep(self, idle: timedelta) -> int:
+        """Remove unfinished uploads that nobody has written to for so long; how many there were."""
         ...
 
 

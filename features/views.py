@@ -6,11 +6,22 @@ declarations, so the two cannot drift apart.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
 
 FieldType = Literal["int64", "float64", "string", "bytes", "float_vector", "string_list"]
+ScalarType = Literal["varchar", "int64"]
+SCALARS: Mapping[str, ScalarType] = {
+    "kind": "varchar",
+    "language": "varchar",
+    "uploader": "varchar",
+    "published_at_ms": "int64",
+    "seq": "int64",
+    "vector_version": "varchar",
+}
+"""Filterable fields that every collection has beside ``id`` and ``vector``; readers of an alias may count on these."""
 
 
 @dataclass(frozen=True)
@@ -33,17 +44,23 @@ class View:
     source: str
     doc: str
 
+    @property
+    def alias(self) -> str:
+        """The name without its version: what readers ask for who want the version in use."""
+        return self.name.rsplit("_v", 1)[0]
+
 
 @dataclass(frozen=True)
 class Collection:
     """One Milvus collection behind an alias.
 
     Attributes:
-        alias: Name that readers and writers use.
-        name: Versioned name of the real collection.
+        alias: Name that readers use.
+        name: Versioned name of the real collection; writers use it, so that a moved alias moves no writer.
         dim: Length of its vectors.
         source: Topic its rows come from.
         doc: One sentence.
+        scalars: Filterable fields beside ``id`` and ``vector``: those of `SCALARS` and perhaps more.
     """
 
     alias: str
@@ -51,6 +68,7 @@ class Collection:
     dim: int
     source: str
     doc: str
+    scalars: Mapping[str, ScalarType] = field(default_factory=lambda: SCALARS)
 
 
 USER_TASTE = View(
@@ -112,12 +130,6 @@ CONTENT_TEXT = Collection(
     "content_text", "content_text_v1", 384, "item.catalogue.changed.v1", "e5 text vector of an item."
 )
 COLLECTIONS: dict[str, Collection] = {c.alias: c for c in (CONTENT_JOINT, CONTENT_AUDIO, CONTENT_IMAGE, CONTENT_TEXT)}
-SCALARS: dict[str, Literal["varchar", "int64"]] = {
-    "kind": "varchar",
-    "language": "varchar",
-    "uploader": "varchar",
-    "published_at_ms": "int64",
-    "seq": "int64",
-    "vector_version": "varchar",
-}
-"""Filterable fields that every collection has beside ``id`` and ``vector``."""
+"""By alias: the version that a new installation starts with."""
+COLLECTION_VERSIONS: dict[str, Collection] = {c.name: c for c in COLLECTIONS.values()}
+"""By name: every version there is. A new version of a view stands in `VIEWS` beside the old one."""

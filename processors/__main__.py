@@ -10,6 +10,7 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 
+from processors.commands import backfill, dlq, erase, features_rebuild, keys, verify
 from processors.runtime.settings import Settings
 from schemas.errors import AppError
 
@@ -20,24 +21,31 @@ schemas_app = typer.Typer(no_args_is_help=True, help="Contracts and what is gene
 app.add_typer(topics_app, name="topics")
 app.add_typer(features_app, name="features")
 app.add_typer(schemas_app, name="schemas")
+app.add_typer(dlq.app, name="dlq")
+app.add_typer(keys.app, name="keys")
+app.command()(verify.verify)
+app.command()(erase.erase)
+app.command()(backfill.backfill)
+features_app.command("rebuild")(features_rebuild.features_rebuild)
 out = Console()
 
 
 @app.command()
-def run(names: Annotated[list[str], typer.Argument(help="Capabilities, for example media_analysis.")]) -> None:
+def run(names: Annotated[list[str], typer.Argument(help="Capabilities, for example media_analysis or item_indexing@2.")]) -> None:
     """Run capabilities in this process, each as a consumer group of its own."""
-    from processors.catalogue import BY_NAME
+    from processors.catalogue import BY_NAME, find
     from processors.runtime import logs, worker
     from processors.runtime.wiring import Wiring
 
-    unknown = [name for name in names if name not in BY_NAME]
+    unknown = [name for name in names if find(name) is None]
     if unknown:
         raise typer.BadParameter(f"no capability {', '.join(unknown)}; there are {', '.join(BY_NAME)}")
     settings = Settings()
     logs.configure(settings.worker)
+    chosen = [each for name in names if (each := find(name)) is not None]
     wiring = Wiring(settings)
     try:
-        asyncio.run(worker.run([wiring.runner(BY_NAME[name]) for name in names], settings))
+        asyncio.run(worker.run([wiring.runner(each) for each in chosen], settings))
     finally:
         wiring.close()
 
@@ -88,6 +96,20 @@ def topics_check() -> None:
     for problem in problems:
         out.print(problem)
     raise typer.Exit(1 if problems else 0)
+
+
+@topics_app.command("access")
+def topics_access(*, dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the rules.")] = False) -> None:
+    """Give each capability and the service their rights at the broker."""
+    from processors.catalogue import CAPABILITIES
+    from processors.runtime import access
+
+    rules = [rule for capability in CAPABILITIES for rule in access.rules_of(capability)] + access.rules_of_service()
+    for rule in rules:
+        name = f"{rule.name}*" if rule.prefixed else rule.name
+        out.print(f"{rule.user:<32} {rule.verb:<9} {rule.kind.lower():<6} {name}", highlight=False, soft_wrap=True)
+    if not dry_run:
+        out.print(f"rules at the broker: {access.apply(Settings().kafka, rules)}")
 
 
 @topics_app.command("tail")

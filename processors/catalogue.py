@@ -8,8 +8,10 @@ from processors.content_moderation import content_moderation
 from processors.item_indexing import item_indexing
 from processors.item_publication import item_publication
 from processors.media_analysis import media_analysis
+from processors.media_erasure import media_erasure
 from processors.play_aggregation import play_aggregation
 from processors.runtime.processor import Capability
+from processors.user_erasure import user_erasure
 
 CAPABILITIES: tuple[Capability, ...] = (
     media_analysis,
@@ -19,5 +21,18 @@ CAPABILITIES: tuple[Capability, ...] = (
     item_publication,
     item_indexing,
     play_aggregation,
+    user_erasure,
+    media_erasure,
 )
 BY_NAME: dict[str, Capability] = {c.name: c for c in CAPABILITIES}
+VERSIONS: dict[str, dict[int, Capability]] = {c.name: {c.version: c} for c in CAPABILITIES}
+"""Every version by capability: a new one stands here beside the old one until readers were switched to it."""
+
+
+def find(text: str) -> Capability | None:
+    """The capability that ``name`` or ``name@version`` means; None if there is none. Without a version, the first."""
+    name, _, version = text.partition("@")
+    versions = VERSIONS.get(name, {})
+    if not version:
+        return versions.get(min(versions, default=0))
+    return versions.get(int(version)) if version.isdecimal() else None

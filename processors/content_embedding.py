@@ -16,6 +16,7 @@ import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
 
+from features.ownership import derived_folder, get_object
 from features.ports import ObjectStore
 from models.audio_embedding import MTT_TAGS, AudioEncoder, AudioFeatures
 from models.content_vector import ContentVectoriser
@@ -95,13 +96,13 @@ async def content_embedding(
     event: MediaAnalysed, *, objects: ObjectStore, encoders: Encoders, offload: Offload
 ) -> list[Emit]:
     """Embeds sound, picture and text."""
-    blob = None if event.blob is None else await objects.get(event.blob.key)
+    blob = None if event.blob is None else await get_object(objects, event.media_id, event.blob.key)
     found = await offload(embed, event, blob, encoders)
     version = "+".join(encoders.versions.values())
     event_id = result_id(event.source_event_id, "content_embedding", version)
     arrays = {"audio": found.audio, "image": found.image, "text": found.text, "joint": found.joint}
     stored = await objects.put(
-        f"derived/items/{event.media_id}/embedding-{event_id}.safetensors",
+        f"{derived_folder(event.media_id)}/embedding-{event_id}.safetensors",
         safetensors.numpy.save({name: a for name, a in arrays.items() if a is not None}),
         "application/vnd.safetensors",
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+from features.ownership import get_object
 from features.ports import ObjectStore
 from models.content_moderation import Evidence, Rules, judge
 from models.media.analysis import from_blob
@@ -46,7 +47,7 @@ async def content_moderation(
     offload: Offload,
 ) -> list[Emit]:
     """Approves, rejects or asks for review, with reasons."""
-    blob = None if event.blob is None else await objects.get(event.blob.key)
+    blob = None if event.blob is None else await get_object(objects, event.media_id, event.blob.key)
     evidence = await offload(_evidence, event, blob, nsfw, text_encoder, text_moderator)
     verdict = judge(evidence, moderation_rules)
     version = "+".join((moderation_rules.version, nsfw.version, text_moderator.version))

@@ -15,7 +15,7 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from processors.runtime.processor import Emit, State, capability
+from processors.runtime.processor import Emit, Milestone, State, capability
 from schemas.common import Reason
 from schemas.content import ContentClassified, ContentEmbedded, ContentModerated
 from schemas.errors import REJECTION_CODES
@@ -55,15 +55,39 @@ Fact = (
     | DeadLettered
 )
 PUBLICATION = "item_publication"
+WITHDRAWAL = "withdrawal"
 FAILED = "failed"
 TICK = timedelta(milliseconds=1)
 WITHDRAWN = Reason(code="withdrawn", text=REJECTION_CODES["withdrawn"])
+BLANK: dict[str, Any] = {
+    "uploader": "",
+    "title": "",
+    "song_id": None,
+    "language": None,
+    "object": None,
+    "thumbnail": None,
+    "source_event_id": "",
+    "decision": "none",
+    "labels": (),
+    "vectors": None,
+    "vector": (),
+    "vector_version": "",
+}
+"""Fields of an erased upload; its id, kind and times stay, so that late facts meet a fence."""
 FAILURE_TEXT = "Something went wrong on our side; we are looking into it."
 ITEM_TOPICS = frozenset(
     topic.name
     for topic in (*UPLOADS, MEDIA_ANALYSED, MEDIA_REJECTED, CONTENT_MODERATED, CONTENT_EMBEDDED, MEDIA_WITHDRAWN)
 )
 """Topics keyed by media id: an event given up there means an item without its result."""
+MILESTONES = frozenset({"published", "rejected", "review", "failed"})
+LOST_STAGE = dict.fromkeys((topic.name for topic in UPLOADS), "upload") | {
+    MEDIA_ANALYSED.name: "media_analysis",
+    CONTENT_MODERATED.name: "content_moderation",
+    CONTENT_EMBEDDED.name: "content_embedding",
+    MEDIA_WITHDRAWN.name: WITHDRAWAL,
+}
+"""Stage that lacks its fact when this capability itself gave it up; a replay that brings the fact ends the failure."""
 OPTIONAL = frozenset({"content_classification", "item_indexing"})
 """Capabilities whose failure does not fail the item: it can be recommended without their result."""
 
@@ -91,7 +115,7 @@ async def item_publication(event: Fact, *, state: State) -> list[Emit]:
     old = before if isinstance(before, MediaStatus) else _blank(media_id, event)
     new = merge(old, event, datetime.now(UTC))
     # published again even when nothing changed: a crash may have come between the two
-    emits = [Emit(MEDIA_STATUS, media_id, new)]
+    emits = [Emit(MEDIA_STATUS, media_id, new, milestone=_milestone(old, new))]
     change = catalogue_change(new)
     if change is not None:
         emits.append(Emit(ITEM_CHANGED, media_id, change))
@@ -102,16 +126,23 @@ def merge(old: MediaStatus, fact: Fact, now: datetime) -> MediaStatus:
     """``old`` with ``fact`` in it.
 
     A fact replaces an older one of the same stage; an older one than known changes nothing. A failure has a place of
-    its own, so that it hides no result. ``seq`` grows by one, and ``changed_at`` at least by a millisecond, if anything
-    changed.
+    its own, so that it hides no result. Once erased, an upload stays blank whatever comes. ``seq`` grows by one, and
+    ``changed_at`` at least by a millisecond, if anything changed.
     """
     entry = _entry(fact)
     known = {_place(e): e for e in old.timeline}
     newest = known.get(_place(entry))
-    if newest is not None and entry.at <= newest.at:
+    erases = isinstance(fact, MediaWithdrawn) and fact.erase and not old.erased
+    late = newest is not None and entry.at <= newest.at
+    if late and not erases:
         return old
-    known[_place(entry)] = entry
-    merged = dataclasses.replace(old, **_details(fact), timeline=_ordered(known))
+    if not late:
+        known[_place(entry)] = entry
+    merged = dataclasses.replace(old, **_details(fact), erased=old.erased or erases)
+    if merged.erased:
+        known = {place: _without_reasons(e) for place, e in known.items()}
+        merged = dataclasses.replace(merged, **BLANK)
+    merged = dataclasses.replace(merged, timeline=_ordered(known))
     state = _state(merged)
     if state == "published" and not _was_published(merged):
         published = TimelineEntry(stage=PUBLICATION, state="published", at=now)
@@ -151,6 +182,13 @@ def catalogue_change(status: MediaStatus) -> ItemChanged | None:
     )
 
 
+def _milestone(old: MediaStatus, new: MediaStatus) -> Milestone | None:
+    """What the uploader waited for and has now."""
+    if new.state == old.state or new.state not in MILESTONES or new.accepted_at is None:
+        return None
+    return Milestone(new.state, new.accepted_at)
+
+
 def _blank(media_id: str, fact: Fact) -> MediaStatus:
     return MediaStatus(media_id=media_id, kind="unknown", state="unknown", seq=0, changed_at=fact.occurred_at)
 
@@ -184,10 +222,12 @@ def _entry(fact: Fact) -> TimelineEntry:
         case ContentClassified():
             return TimelineEntry(stage="content_classification", state="classified", at=fact.produced_at)
         case MediaWithdrawn():
-            return TimelineEntry(stage="withdrawal", state="deleted", at=fact.occurred_at, reasons=(WITHDRAWN,))
+            return TimelineEntry(stage=WITHDRAWAL, state="deleted", at=fact.occurred_at, reasons=(WITHDRAWN,))
         case DeadLettered():
             reason = Reason(code=fact.code, text=FAILURE_TEXT)
-            return TimelineEntry(stage=fact.capability, state=FAILED, at=fact.occurred_at, reasons=(reason,))
+            lost = fact.capability == PUBLICATION
+            stage = LOST_STAGE.get(fact.origin_topic, PUBLICATION) if lost else fact.capability
+            return TimelineEntry(stage=stage, state=FAILED, at=fact.occurred_at, reasons=(reason,))
 
 
 def _details(fact: Fact) -> dict[str, Any]:
@@ -204,6 +244,8 @@ def _details(fact: Fact) -> dict[str, Any]:
                 "object": fact.object,
                 "source_event_id": fact.event_id,
             }
+        case MediaAnalysed():
+            return {"thumbnail": fact.thumbnail}
         case ContentModerated():
             return {"decision": fact.decision}
         case ContentEmbedded():
@@ -252,6 +294,11 @@ def _reasons(state: MediaState, timeline: tuple[TimelineEntry, ...]) -> tuple[Re
 
 def _was_published(status: MediaStatus) -> bool:
     return any(entry.stage == PUBLICATION and entry.state == "published" for entry in status.timeline)
+
+
+def _without_reasons(entry: TimelineEntry) -> TimelineEntry:
+    """Reasons may quote what was uploaded; that of a withdrawal is always the same."""
+    return entry if entry.stage == WITHDRAWAL else dataclasses.replace(entry, reasons=())
 
 
 def _place(entry: TimelineEntry) -> tuple[str, bool]:

@@ -3,7 +3,7 @@
 consumes  upload.*.created.v1
 produces  media.upload.analysed.v1, or a rejection
 models    `media`
-stores    objects: arrays by content and analyser version
+stores    objects: arrays and a thumbnail by upload and version
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ from functools import partial
 
 import structlog
 
+from features.ownership import derived_folder, missing_object
 from features.ports import ObjectStore
 from models.media.analysis import ANALYSER_VERSION, Analysis, MediaAnalyser, from_blob, to_blob
 from models.media.facts import MediaKind
+from models.media.thumbnail import THUMBNAIL_TYPE, THUMBNAIL_VERSION, thumbnail
 from processors.runtime.processor import Emit, Offload, capability
 from schemas.common import ObjectRef
-from schemas.errors import BadEventError, BugError
+from schemas.errors import BugError
 from schemas.ids import result_id
 from schemas.media import MediaAnalysed
 from schemas.topics import MEDIA_ANALYSED, MEDIA_REJECTED, UPLOADS
@@ -42,25 +44,27 @@ async def media_analysis(
 ) -> list[Emit]:
     """Decodes an upload once, in the sandbox, or rejects it."""
     if event.object is None:
-        analysed = _record(event, None, None)
+        analysed = _record(event, None, None, None)
     else:
-        analysis, blob = await _analyse(event.object, OPENED_AS[event.kind], objects, analyser, offload)
-        analysed = _record(event, analysis, blob)
+        kind = OPENED_AS[event.kind]
+        analysis, blob = await _analyse(event.media_id, event.object, kind, objects, analyser, offload)
+        picture = await _thumbnail(event.media_id, kind, analysis, objects, offload)
+        analysed = _record(event, analysis, blob, picture)
     return [Emit(MEDIA_ANALYSED, event.media_id, analysed)]
 
 
 async def _analyse(
-    source: ObjectRef, kind: MediaKind, objects: ObjectStore, analyser: MediaAnalyser, offload: Offload
+    media_id: str, source: ObjectRef, kind: MediaKind, objects: ObjectStore, analyser: MediaAnalyser, offload: Offload
 ) -> tuple[Analysis, ObjectRef]:
-    """The analysis of these bytes, and where it is kept; bytes seen before are not decoded again."""
-    key = f"derived/{source.sha256[:2]}/{source.sha256}/analysis-{kind}-{ANALYSER_VERSION}.safetensors"
+    """The analysis of an upload's bytes, and where it is kept; a redelivery does not decode them again."""
+    key = f"{derived_folder(media_id)}/analysis-{kind}-{source.sha256}-{ANALYSER_VERSION}.safetensors"
     known = await _known(key, objects, offload)
     if known is not None:
         return known
     try:
         file = await objects.open_file(source)
     except KeyError as error:
-        raise BadEventError(f"no object {source.key}", code="object-missing") from error
+        raise await missing_object(objects, media_id, source.key) from error
     with file:
         work = partial(analyser.analyse, file.fileno(), kind, size=source.size_bytes)
         analysis = await offload(work)
@@ -80,11 +84,24 @@ async def _known(key: str, objects: ObjectStore, offload: Offload) -> tuple[Anal
         return None
 
 
+async def _thumbnail(
+    media_id: str, kind: MediaKind, analysis: Analysis, objects: ObjectStore, offload: Offload
+) -> ObjectRef | None:
+    """A small picture beside the arrays it is made from; the same arrays give the same bytes."""
+    picture = await offload(thumbnail, analysis.arrays)
+    if picture is None:
+        return None
+    key = f"{derived_folder(media_id)}/thumbnail-{kind}-{THUMBNAIL_VERSION}.webp"
+    return await objects.put(key, picture, THUMBNAIL_TYPE)
+
+
 def _reference(key: str, blob: bytes) -> ObjectRef:
     return ObjectRef(key=key, sha256=hashlib.sha256(blob).hexdigest(), size_bytes=len(blob), content_type=BLOB_TYPE)
 
 
-def _record(event: UploadCreated, analysis: Analysis | None, blob: ObjectRef | None) -> MediaAnalysed:
+def _record(
+    event: UploadCreated, analysis: Analysis | None, blob: ObjectRef | None, picture: ObjectRef | None
+) -> MediaAnalysed:
     carried = MediaAnalysed(
         event_id=result_id(event.event_id, "media_analysis", ANALYSER_VERSION),
         source_event_id=event.event_id,
@@ -101,6 +118,7 @@ def _record(event: UploadCreated, analysis: Analysis | None, blob: ObjectRef | N
         object=event.object,
         blob=blob,
         analyser_version=ANALYSER_VERSION,
+        thumbnail=picture,
     )
     return carried if analysis is None else _with_facts(carried, analysis)
 

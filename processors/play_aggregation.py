@@ -1,6 +1,6 @@
 """Counts plays by user and by song, exactly, and keeps each user's taste.
 
-consumes  play.song.played.v1 (by user), play.song.counted.v1 (by song)
+consumes  play.song.played.v1 (by user), play.song.counted.v1 (by song), user.account.erased.v1 (by user)
 produces  play.song.counted.v1, play.aggregate.updated.v1 (its state)
 stores    Feast `user_taste_v1`, `item_plays_v1`
 
@@ -25,7 +25,8 @@ from features.views import ITEM_CONTENT, ITEM_PLAYS, USER_TASTE
 from processors.runtime.processor import Emit, Received, State, capability
 from schemas.errors import BadEventError
 from schemas.play import AppliedEvent, PlayAggregate, RecentPlay, SongCounted, SongPlayed
-from schemas.topics import PLAY_AGGREGATED, SONG_COUNTED, SONG_PLAYED
+from schemas.topics import PLAY_AGGREGATED, SONG_COUNTED, SONG_PLAYED, USER_ERASED
+from schemas.user import UserErased
 
 COMPLETED = float(np.float32(0.9))
 """Completion from which a play counts as complete; as Avro's float says it."""
@@ -35,11 +36,11 @@ RECENT_EVENTS = 1000
 LONGEST_PLAY_MS = 7 * 24 * 3600 * 1000
 TICK = timedelta(milliseconds=1)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-Batch = Sequence[Received[SongPlayed | SongCounted]]
+Batch = Sequence[Received[SongPlayed | SongCounted | UserErased]]
 
 
 @capability(
-    consumes=(SONG_PLAYED, SONG_COUNTED),
+    consumes=(SONG_PLAYED, SONG_COUNTED, USER_ERASED),
     produces=(SONG_COUNTED, PLAY_AGGREGATED),
     state=PLAY_AGGREGATED,
     batch=True,
@@ -56,16 +57,41 @@ async def play_aggregation(
     # features are written before the state that says so: what a crash leaves out is then written again
     plays = [cast(Received[SongPlayed], e) for e in events if isinstance(e.record, SongPlayed)]
     parts = [e.record for e in events if isinstance(e.record, SongCounted)]
+    forgotten = forget([e.record for e in events if isinstance(e.record, UserErased)], state)
     users, songs = count_plays(plays, state, taste_half_life)
     totals = add_parts(parts, state, taste_half_life)
+    if forgotten:
+        await feature_writer.delete(USER_TASTE.name, list(forgotten))
     if users:
-        await feature_writer.push(USER_TASTE.name, await _tastes(users.values(), feature_reader, taste_half_life))
+        await feature_writer.push(USER_TASTE.name, await tastes(users.values(), feature_reader, taste_half_life))
     if totals:
-        await feature_writer.push(ITEM_PLAYS.name, [_plays_row(total) for total in totals.values()])
-    emits = [Emit(PLAY_AGGREGATED, a.aggregate_id, a) for a in (*songs.values(), *totals.values())]
+        await feature_writer.push(ITEM_PLAYS.name, [plays_row(total) for total in totals.values()])
+    counted = (*songs.values(), *totals.values(), *forgotten.values())
+    emits = [Emit(PLAY_AGGREGATED, a.aggregate_id, a) for a in counted]
     emits += [Emit(SONG_COUNTED, s, _part(s, plays[0].partition, a)) for s, a in songs.items()]
     # whether a play repeats another is read from the user's state: it moves on when all songs have counted
     return emits + [Emit(PLAY_AGGREGATED, a.aggregate_id, a, stage=1) for a in users.values()]
+
+
+def forget(erasures: Iterable[UserErased], state: State) -> dict[str, PlayAggregate]:
+    """Blank aggregates by user; what is left is the fence against plays from before, and the offset reached.
+
+    Songs and totals keep their counts, which name nobody.
+    """
+    blank: dict[str, PlayAggregate] = {}
+    for event in erasures:
+        known = blank.get(event.user_id) or _known(state, f"user:{event.user_id}")
+        if known.erased_at is None or event.occurred_at > known.erased_at:
+            blank[event.user_id] = PlayAggregate(
+                aggregate_id=known.aggregate_id,
+                plays=0,
+                completions=0,
+                played_ms=0,
+                last_played_at=EPOCH,
+                applied_offset=known.applied_offset,
+                erased_at=event.occurred_at,
+            )
+    return blank
 
 
 def count_plays(
@@ -83,7 +109,8 @@ def count_plays(
         song = songs.get(play.song_id)
         if song is None:
             song = songs[play.song_id] = _Count(_known(state, f"song:{play.song_id}"), half_life)
-        repeated = user.has_repeat(play.event_id, offset)
+        # one from before an erasure counts for nobody: its repeats would not be known as such
+        repeated = user.fences(play) or user.has_repeat(play.event_id, offset)
         user.hear(play, offset, repeated=repeated)
         song.count(play, offset, repeated=repeated)
     return {k: u.aggregate() for k, u in users.items()}, {k: s.aggregate() for k, s in songs.items()}
@@ -139,6 +166,7 @@ class _Listener(_Count):
         self._heard = deque(before.recent_plays, RECENT_PLAYS)
         self._events = deque(before.recent_events, RECENT_EVENTS)
         self._feature_at = before.feature_at
+        self._erased_at = before.erased_at
         self._offsets: dict[str, list[AppliedEvent]] = {}
         for event in before.recent_events:
             self._offsets.setdefault(event.event_id, []).append(event)
@@ -148,6 +176,10 @@ class _Listener(_Count):
         known = self._offsets.get(event_id, ())
         return any(e.offset < offset or (e.offset == offset and e.repeated) for e in known)
 
+    def fences(self, play: SongPlayed) -> bool:
+        """Whether the play is from before the user was erased."""
+        return self._erased_at is not None and play.occurred_at <= self._erased_at
+
     def hear(self, play: SongPlayed, offset: int, *, repeated: bool) -> None:
         if offset <= self._applied:
             return
@@ -155,6 +187,8 @@ class _Listener(_Count):
             # for each play and not for each batch: after a crash the batches are cut otherwise
             self._feature_at = _next_time(self._feature_at, self._last)
             self._heard.append(RecentPlay(item_id=play.song_id, completion=play.completion, played_at=play.occurred_at))
+        if self.fences(play):
+            return
         event = AppliedEvent(event_id=play.event_id, offset=offset, repeated=repeated)
         self._events.append(event)
         self._offsets.setdefault(play.event_id, []).append(event)
@@ -254,19 +288,24 @@ def _part(song_id: str, partition: int, aggregate: PlayAggregate) -> SongCounted
     )
 
 
-async def _tastes(users: Iterable[PlayAggregate], reader: FeatureReader, half_life: timedelta) -> list[FeatureRow]:
-    users = list(users)
+async def tastes(users: Iterable[PlayAggregate], reader: FeatureReader, half_life: timedelta) -> list[FeatureRow]:
+    """Rows of `user_taste_v1`, with the items' vectors of now.
+
+    Vectors of one version only can be added: that of the user's own items which is newest. So a row depends on nobody
+    else in the batch, and comes out the same whenever it is made anew. A user who was erased and has not played since
+    has none.
+    """
+    users = [user for user in users if user.plays or user.erased_at is None]
     wanted = sorted({play.item_id for user in users for play in user.recent_plays})
-    rows = await reader.read(ITEM_CONTENT.name, wanted)
-    versions = {row.entity_id: str(row.values["vector_version"]) for row in rows if row is not None}
-    newest = max(versions.values(), default="")
-    vectors = {
-        row.entity_id: row.values["vector"] for row in rows if row is not None and versions[row.entity_id] == newest
-    }
-    return [_taste_row(user, taste(user.recent_plays, vectors, half_life), newest) for user in users]
+    rows = {row.entity_id: row for row in await reader.read(ITEM_CONTENT.alias, wanted) if row is not None}
+    return [_taste_row(user, rows, half_life) for user in users]
 
 
-def _taste_row(user: PlayAggregate, vector: Vector | None, version: str) -> FeatureRow:
+def _taste_row(user: PlayAggregate, items: dict[str, FeatureRow], half_life: timedelta) -> FeatureRow:
+    heard = {play.item_id: items[play.item_id].values for play in user.recent_plays if play.item_id in items}
+    version = max((str(values["vector_version"]) for values in heard.values()), default="")
+    vectors = {item: values["vector"] for item, values in heard.items() if values["vector_version"] == version}
+    vector = taste(user.recent_plays, vectors, half_life)
     return FeatureRow(
         user.aggregate_id.removeprefix("user:"),
         user.feature_at or user.last_played_at,
@@ -281,7 +320,8 @@ def _taste_row(user: PlayAggregate, vector: Vector | None, version: str) -> Feat
     )
 
 
-def _plays_row(total: PlayAggregate) -> FeatureRow:
+def plays_row(total: PlayAggregate) -> FeatureRow:
+    """Row of `item_plays_v1` for one total."""
     return FeatureRow(
         total.aggregate_id.removeprefix("total:"),
         total.feature_at or total.last_played_at,

@@ -20,6 +20,7 @@ from schemas.record import Record
 R = TypeVar("R", bound=Record)
 HEADER = struct.Struct(">bI")
 Plain = dict[str, Any]
+Unpack = Callable[[Plain], Record]
 
 
 class UnknownSchemaError(BadEventError):
@@ -43,7 +44,8 @@ class Codec:
         self._writers: dict[int, Any] = {}
         self._ids: dict[str, int] = {}
         self._readers: dict[str, Any] = {}
-        self._unpack: dict[str, Callable[[Plain], Record]] = {}
+        self._unpack: dict[str, Unpack] = {}
+        self._plans: dict[tuple[bytes, type[Record]], tuple[Any, Any, Unpack]] = {}
         self._pack: dict[str, Callable[[Any], Plain]] = {}
 
     def assign(self, contract: str, schema_id: int) -> None:
@@ -65,6 +67,7 @@ class Codec:
                 f"schema id {schema_id} is no Avro schema: {type(error).__name__}: {error}", code="schema-invalid"
             ) from error
         self._writers[schema_id] = parsed
+        self._plans.clear()
 
     def encode(self, record: Record) -> bytes:
         """Bytes of ``record``.
@@ -87,6 +90,25 @@ class Codec:
         """
         if data is None:
             raise BadEventError("the record has no value", code="value-missing")
+        plan = self._plans.get((data[: HEADER.size], expected)) or self._plan(data, expected)
+        writer, reader, unpack = plan
+        body = BytesIO(data)
+        body.seek(HEADER.size)
+        try:
+            plain = fastavro.schemaless_reader(body, writer, reader)
+        # fastavro reports broken bodies with whatever its C code ran into (measured: IndexError, EOFError,
+        # UnicodeDecodeError, ValueError, OverflowError, MemoryError ...), so this border takes all of them.
+        except Exception as error:
+            raise BadEventError(
+                f"body does not decode as {expected.CONTRACT}: {type(error).__name__}: {error}",
+                code="value-undecodable",
+            ) from error
+        if body.tell() != len(data):
+            raise BadEventError(f"{len(data) - body.tell()} bytes follow the record", code="value-trailing")
+        return cast(R, unpack(cast(Plain, plain)))
+
+    def _plan(self, data: bytes, expected: type[Record]) -> tuple[Any, Any, Unpack]:
+        """What all records with this header have in common: writer's schema, ours unless it is the same, unpacker."""
         if len(data) < HEADER.size:
             raise BadEventError(f"{len(data)} bytes are too few for a record", code="value-truncated")
         magic, schema_id = HEADER.unpack_from(data)
@@ -98,20 +120,11 @@ class Codec:
         name = writer.get("name") if isinstance(writer, dict) else writer
         if name != expected.CONTRACT:
             raise BadEventError(f"record is {name}, expected {expected.CONTRACT}", code="value-type")
-        body = BytesIO(data)
-        body.seek(HEADER.size)
-        try:
-            plain = fastavro.schemaless_reader(body, writer, self._reader(expected.CONTRACT))
-        # fastavro reports broken bodies with whatever its C code ran into (measured: IndexError, EOFError,
-        # UnicodeDecodeError, ValueError, OverflowError, MemoryError ...), so this border takes all of them.
-        except Exception as error:
-            raise BadEventError(
-                f"body does not decode as {expected.CONTRACT}: {type(error).__name__}: {error}",
-                code="value-undecodable",
-            ) from error
-        if body.tell() != len(data):
-            raise BadEventError(f"{len(data) - body.tell()} bytes follow the record", code="value-trailing")
-        return self.from_plain(cast(Plain, plain), expected)
+        reader = self._reader(expected.CONTRACT)
+        # two equal schemas would be compared by fastavro again for each record
+        plan = (writer, None if writer == reader else reader, self._unpacking(expected))
+        self._plans[data[: HEADER.size], expected] = plan
+        return plan
 
     def to_plain(self, record: Record) -> Plain:
         """The record as nested dicts and lists, as fastavro takes it."""
@@ -120,13 +133,11 @@ class Codec:
             pack = self._pack[record.CONTRACT] = _packer(contracts.resolve(record.CONTRACT))
         return pack(record)
 
-    def from_plain(self, plain: Plain, expected: type[R]) -> R:
-        """The record of nested dicts and lists as fastavro gives them."""
+    def _unpacking(self, expected: type[Record]) -> Unpack:
         unpack = self._unpack.get(expected.CONTRACT)
         if unpack is None:
-            unpack = _unpacker(contracts.resolve(expected.CONTRACT), {})
-            self._unpack[expected.CONTRACT] = unpack
-        return cast(R, unpack(plain))
+            unpack = self._unpack[expected.CONTRACT] = _unpacker(contracts.resolve(expected.CONTRACT), {"int": _int32})
+        return unpack
 
     def _reader(self, contract: str) -> Any:
         parsed = self._readers.get(contract)
@@ -148,6 +159,13 @@ def _unpacker(schema: Any, known: dict[str, Any]) -> Callable[[Any], Any]:
     return convert or (lambda value: value)
 
 
+def _int32(value: int) -> int:
+    """``value``; fastavro decodes an ``int`` of up to 64 bits, and what is decoded so cannot be written again."""
+    if -(2**31) <= value < 2**31:
+        return value
+    raise BadEventError(f"the int {value} has more than 32 bits", code="value-undecodable")
+
+
 RecordMaker = Callable[[Any, list[tuple[str, Callable[[Any], Any]]]], Callable[[Any], Any]]
 
 
@@ -163,11 +181,15 @@ def _pack_record(_schema: Any, nested: list[tuple[str, Callable[[Any], Any]]]) -
 
 def _unpack_record(schema: Any, nested: list[tuple[str, Callable[[Any], Any]]]) -> Callable[[Plain], Record]:
     cls = Record.by_contract(contracts.full_name(schema))
+    new, fill = cls.__new__, object.__setattr__
 
     def unpack(plain: Plain) -> Record:
         for name, convert in nested:
             plain[name] = convert(plain[name])
-        return cls(**plain)
+        # the reader gives every field of our schema; a frozen dataclass's constructor takes a multiple of the time
+        record = new(cls)
+        fill(record, "__dict__", plain)
+        return record
 
     return unpack
 

@@ -47,6 +47,7 @@ class MediaWithdrawn(Record):
         occurred_at: When the fact happened, UTC.
         media_id: Id of the upload, and of the item it becomes.
         requested_by: User or operator.
+        erase: Whether its bytes and all that was said of it go too.
     """
 
     CONTRACT: ClassVar[str] = "overture.media.MediaWithdrawn"
@@ -55,6 +56,7 @@ class MediaWithdrawn(Record):
     occurred_at: datetime
     media_id: str
     requested_by: str
+    erase: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +91,7 @@ class MediaAnalysed(Record):
         has_audio: Whether there is sound.
         silence_share: Share of the sound that is silent, 0..1; 0 without sound.
         loudness_dbfs: RMS level of the sound, dB full scale; -120 without sound.
+        thumbnail: Small picture made from the arrays; null where there is none.
     """
 
     CONTRACT: ClassVar[str] = "overture.media.MediaAnalysed"
@@ -120,6 +123,7 @@ class MediaAnalysed(Record):
     has_audio: bool = False
     silence_share: float = 0.0
     loudness_dbfs: float = -120.0
+    thumbnail: ObjectRef | None = None
 
 
 MediaState = Literal["unknown", "received", "processing", "review", "published", "rejected", "failed", "deleted"]
@@ -169,6 +173,8 @@ class MediaStatus(Record):
         vectors: The item's content vectors, null until embedded.
         vector: Joint content vector, unit length; empty until embedded.
         vector_version: Version of the joint vector's space.
+        thumbnail: Small picture of the upload; null until analysed and where there is none.
+        erased: Whether the upload was erased: its fields are blank and stay so.
     """
 
     CONTRACT: ClassVar[str] = "overture.media.MediaStatus"
@@ -192,3 +198,5 @@ class MediaStatus(Record):
     vectors: ObjectRef | None = None
     vector: tuple[float, ...] = ()
     vector_version: str = ""
+    thumbnail: ObjectRef | None = None
+    erased: bool = False

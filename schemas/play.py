@@ -117,6 +117,7 @@ class PlayAggregate(Record):
         recent_events: Events applied last, newest last: a client's repeat is not counted twice; users only.
         recent_plays: Last plays, newest last; users only.
         partials: Counts by source partition; totals only.
+        erased_at: When the user was erased last, UTC: plays up to then do not count; users only.
     """
 
     CONTRACT: ClassVar[str] = "overture.play.PlayAggregate"
@@ -132,3 +133,4 @@ class PlayAggregate(Record):
     recent_events: tuple[AppliedEvent, ...] = ()
     recent_plays: tuple[RecentPlay, ...] = ()
     partials: tuple[SongCounted, ...] = ()
+    erased_at: datetime | None = None

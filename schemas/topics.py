@@ -6,18 +6,18 @@ underscore (Kafka's metrics cannot tell the two apart).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from schemas.content import ContentClassified, ContentEmbedded, ContentModerated
 from schemas.interaction import ItemInteracted
 from schemas.item import ItemChanged, ItemIndexed
 from schemas.media import MediaAnalysed, MediaRejected, MediaStatus, MediaWithdrawn
-from schemas.pipeline import DeadLettered
+from schemas.pipeline import DeadLettered, LetterHandled
 from schemas.play import PlayAggregate, SongCounted, SongPlayed
 from schemas.record import Record
 from schemas.upload import UploadCreated
-from schemas.user import AvatarChanged
+from schemas.user import AvatarChanged, UserErased
 
 PARTITIONS = 8
 """Partitions of every topic unless it says otherwise; topics joined by key must agree."""
@@ -69,6 +69,14 @@ UPLOADS = (VIDEO_CREATED, AUDIO_CREATED, POST_CREATED, SCORE_CREATED, SCREENSHOT
 UPLOAD_BY_KIND = dict(zip(("video", "audio", "post", "score", "screenshot"), UPLOADS, strict=True))
 
 AVATAR_CHANGED = Topic("user.avatar.changed.v1", AvatarChanged, "user id", "A user chose a new avatar.")
+USER_ERASED = Topic(
+    "user.account.erased.v1",
+    UserErased,
+    "user id",
+    "A user is to be forgotten; the fence against what comes late.",
+    retention=None,
+    compacted=True,
+)
 ITEM_INTERACTED = Topic(
     "user.item.interacted.v1", ItemInteracted, "user id", "A user saw, clicked, liked, shared or followed."
 )
@@ -126,10 +134,19 @@ DEAD_LETTERED = Topic(
     "key of the event given up",
     "An event was given up; its bytes lie in the capability's dead-letter topic.",
 )
+LETTER_HANDLED = Topic(
+    "pipeline.letter.handled.v1",
+    LetterHandled,
+    "place of the dead letter",
+    "A dead letter was replayed or purged: the audit trail, kept for longer than any letter.",
+    retention=56 * DAY,
+    partitions=1,
+)
 
 ALL: tuple[Topic, ...] = (
     *UPLOADS,
     AVATAR_CHANGED,
+    USER_ERASED,
     ITEM_INTERACTED,
     SONG_PLAYED,
     SONG_COUNTED,
@@ -144,8 +161,20 @@ ALL: tuple[Topic, ...] = (
     ITEM_CHANGED,
     ITEM_INDEXED,
     DEAD_LETTERED,
+    LETTER_HANDLED,
 )
 BY_NAME: dict[str, Topic] = {topic.name: topic for topic in ALL}
+
+
+def of_version(topic: Topic, version: int) -> Topic:
+    """The state topic of a later version of a capability: ``a.b.done.v1`` -> ``a.b-v2.done.v1``; version 1 has its own.
+
+    Not in the catalogue: it comes and goes with its version.
+    """
+    if version == 1:
+        return topic
+    domain, entity, *rest = topic.name.split(".")
+    return replace(topic, name=".".join((domain, f"{entity}-v{version}", *rest)))
 
 
 def dead_letter_name(capability: str) -> str:

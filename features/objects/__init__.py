@@ -3,8 +3,8 @@
 The local folder is plain POSIX calls: obstore's own local store never calls fsync, so an object that HTTP answered
 202 for could be empty after a power cut. Remote stores answer only when the object is durable.
 
-Keys beginning with ``tmp/`` are uploads in progress; what a crash leaves behind stays there (and, remotely, as an
-unfinished multipart upload), so a lifecycle rule or ``find -mtime`` on that prefix is the whole cleaning.
+Keys beginning with ``tmp/`` are uploads in progress; what a crash leaves behind there ``sweep`` removes. Remotely a
+crash also leaves unfinished multipart uploads, which no listing shows: give the bucket a lifecycle rule against them.
 """
 
 from __future__ import annotations

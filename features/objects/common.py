@@ -44,6 +44,15 @@ def check_key(key: str) -> str:
     return key
 
 
+def check_folder(folder: str) -> str:
+    """``folder`` itself if keys may begin with it; empty for all.
+
+    Raises:
+        ValueError: it is not.
+    """
+    return folder if folder in ("", TEMPORARY) else check_key(folder)
+
+
 def content_key(prefix: str, sha256: str) -> str:
     """``<prefix>/<first two hex digits>/<sha256>``."""
     return check_key(f"{prefix}/{sha256[:2]}/{sha256}")

@@ -4,13 +4,28 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import AbstractContextManager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from stat import S_ISREG
 from typing import IO
 
-from features.objects.common import CHUNK, TEMPORARY, Meter, check_key, in_thread, ref_of, require_same, translated
+from features.objects.common import (
+    CHUNK,
+    TEMPORARY,
+    Meter,
+    check_folder,
+    check_key,
+    in_thread,
+    ref_of,
+    require_same,
+    translated,
+)
+from features.ports import StoredObject
 from schemas.common import ObjectRef
+
+PLACE_TRIES = 10
 
 
 class LocalObjects:
@@ -74,6 +89,11 @@ class LocalObjects:
         with self._errors(key):
             return await in_thread(self._read, key)
 
+    async def size(self, key: str) -> int:
+        check_key(key)
+        with self._errors(key):
+            return (await in_thread((self._folder / key).lstat)).st_size
+
     async def open_file(self, ref: ObjectRef) -> IO[bytes]:
         check_key(ref.key)
         with self._errors(ref.key):
@@ -89,6 +109,23 @@ class LocalObjects:
         check_key(key)
         with self._errors():
             await in_thread(self._remove, key)
+
+    async def move(self, key: str, target: str) -> None:
+        check_key(key)
+        check_key(target)
+        with self._errors(key):
+            await in_thread(self._move, key, target)
+
+    async def walk(self, folder: str = "") -> AsyncIterator[StoredObject]:
+        check_folder(folder)
+        with self._errors():
+            found = await in_thread(self._list, folder)
+        for each in found:
+            yield each
+
+    async def sweep(self, idle: timedelta) -> int:
+        with self._errors():
+            return await in_thread(self._sweep, datetime.now(UTC) - idle)
 
     def _errors(self, wanted: str = "") -> AbstractContextManager[None]:
         return translated(self._address, wanted)
@@ -112,18 +149,37 @@ class LocalObjects:
     def _land(self, file: IO[bytes], temporary: Path, key: str, *, replace: bool) -> bool:
         """Make the written ``temporary`` the object ``key``; whether it is this one that is there now."""
         os.fsync(file.fileno())
-        target, new = self._folder / key, True
-        self._make_folder(target.parent)
-        if replace:
-            temporary.replace(target)
-        else:
+        target = self._folder / key
+
+        def place() -> bool:
+            if replace:
+                temporary.replace(target)
+                return True
             try:
                 target.hardlink_to(temporary)
             except FileExistsError:
-                new = False
-        # also for the loser of a race: it may rely on the winner's object from now on
-        _sync_folder(target.parent)
-        return new
+                return False
+            return True
+
+        return self._place(target, place)
+
+    def _place(self, target: Path, place: Callable[[], bool]) -> bool:
+        """What ``place`` says, with the folder of ``target`` there and synced.
+
+        Synced also for the loser of a race: it may rely on the winner's object from now on. Tried again when somebody
+        who removes empty folders comes between.
+        """
+        for tries in range(1, PLACE_TRIES + 1):
+            try:
+                self._make_folder(target.parent)
+                new = place()
+                _sync_folder(target.parent)
+            except FileNotFoundError:
+                if tries == PLACE_TRIES:
+                    raise
+            else:
+                return new
+        raise AssertionError("the last try returns or raises")
 
     def _make_folder(self, folder: Path) -> None:
         missing = []
@@ -146,9 +202,51 @@ class LocalObjects:
         target = self._folder / key
         try:
             target.unlink()
+            _sync_folder(target.parent)
         except FileNotFoundError:
-            return
-        _sync_folder(target.parent)
+            return  # it, or by now its folder too
+        self._prune(target.parent)
+
+    def _move(self, key: str, target: str) -> None:
+        source, wanted = self._folder / key, self._folder / target
+        if not source.is_file():
+            raise FileNotFoundError(key)
+
+        def place() -> bool:
+            source.replace(wanted)
+            return True
+
+        self._place(wanted, place)
+        with suppress(FileNotFoundError):
+            _sync_folder(source.parent)
+        self._prune(source.parent)
+
+    def _list(self, folder: str) -> list[StoredObject]:
+        found = []
+        for path in sorted((self._folder / folder).rglob("*")):
+            try:
+                stat = path.lstat()
+            except FileNotFoundError:
+                continue
+            if S_ISREG(stat.st_mode):
+                key = path.relative_to(self._folder).as_posix()
+                found.append(StoredObject(key, stat.st_size, datetime.fromtimestamp(stat.st_mtime, UTC)))
+        return found
+
+    def _sweep(self, before: datetime) -> int:
+        left = [each for each in self._list(TEMPORARY) if each.changed_at < before]
+        for each in left:
+            (self._folder / each.key).unlink(missing_ok=True)
+        return len(left)
+
+    def _prune(self, folder: Path) -> None:
+        """Take away folders that hold nothing more, but none of the first level."""
+        while folder.parent != self._folder and folder != self._folder:
+            try:
+                folder.rmdir()
+            except OSError:
+                return
+            folder = folder.parent
 
 
 def _write_all(file: IO[bytes], data: bytes) -> None:

@@ -6,12 +6,24 @@ import tempfile
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime, timedelta
 from typing import IO, Any
 
 import obstore
 from obstore.exceptions import AlreadyExistsError
 
-from features.objects.common import CHUNK, TEMPORARY, Meter, check_key, in_thread, ref_of, require_same, translated
+from features.objects.common import (
+    CHUNK,
+    TEMPORARY,
+    Meter,
+    check_folder,
+    check_key,
+    in_thread,
+    ref_of,
+    require_same,
+    translated,
+)
+from features.ports import StoredObject
 from schemas.common import ObjectRef
 
 
@@ -80,6 +92,11 @@ class RemoteObjects:
             answer = await obstore.get_async(self._store, key)
             return bytes(await answer.bytes_async())
 
+    async def size(self, key: str) -> int:
+        check_key(key)
+        with self._errors(key):
+            return int((await obstore.head_async(self._store, key))["size"])
+
     async def open_file(self, ref: ObjectRef) -> IO[bytes]:
         check_key(ref.key)
         # TemporaryFile has no name: nothing is left behind whatever happens to this process
@@ -101,6 +118,29 @@ class RemoteObjects:
         check_key(key)
         with self._errors():
             await self._remove(key)
+
+    async def move(self, key: str, target: str) -> None:
+        check_key(key)
+        check_key(target)
+        with self._errors(key):
+            await obstore.copy_async(self._store, key, target)
+        with self._errors():
+            await self._remove(key)
+
+    async def walk(self, folder: str = "") -> AsyncIterator[StoredObject]:
+        check_folder(folder)
+        with self._errors():
+            async for found in obstore.list(self._store, prefix=folder or None):
+                for each in found:
+                    yield StoredObject(each["path"], each["size"], each["last_modified"])
+
+    async def sweep(self, idle: timedelta) -> int:
+        before = datetime.now(UTC) - idle
+        left = [each.key async for each in self.walk(TEMPORARY) if each.changed_at < before]
+        for key in left:
+            with self._errors():
+                await self._remove(key)
+        return len(left)
 
     def _errors(self, wanted: str = "") -> AbstractContextManager[None]:
         return translated(self._address, wanted)

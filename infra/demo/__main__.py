@@ -49,7 +49,8 @@ def main(
         address = url or f"http://{settings.http.host}:{settings.http.port}"
         with Journal(console, folder / LOG) as journal:
             items = _prepare(folder / "files", journal)
-            code = 0 if prepare_only else asyncio.run(_run(address, items, folder, journal))
+            key = settings.auth.client_key.get_secret_value() if settings.auth.client_key else ""
+            code = 0 if prepare_only else asyncio.run(_run(Service(address, key=key), items, folder, journal))
     except (DemoError, ValidationError) as error:
         console.print("[bold red]error:[/] ", end="")
         console.print(str(error), markup=False)
@@ -72,13 +73,13 @@ def _prepare(folder: Path, journal: Journal) -> tuple[Item, ...]:
     return items
 
 
-async def _run(address: str, items: tuple[Item, ...], folder: Path, journal: Journal) -> int:
+async def _run(service: Service, items: tuple[Item, ...], folder: Path, journal: Journal) -> int:
     start = time.monotonic()
-    async with Service(address) as service:
+    async with service:
         scenario = Scenario(service, items, journal, folder / "items.json")
         run = scenario.run
-        journal.note(f"run {run.run_id} at {address}")
-        with journal.console.status(f"waiting for {address}"):
+        journal.note(f"run {run.run_id} at {service.address}")
+        with journal.console.status(f"waiting for {service.address}"):
             await scenario.wait_ready()
             await scenario.tidy()
         try:

@@ -94,13 +94,19 @@ class Service:
     Args:
         address: For example `http://127.0.0.1:8000`.
         transport: Another way to the service, for tests.
+        key: API key with the scopes ingest and read; empty where the service asks for none.
     """
 
-    def __init__(self, address: str, transport: httpx.AsyncBaseTransport | None = None) -> None:
+    def __init__(self, address: str, transport: httpx.AsyncBaseTransport | None = None, *, key: str = "") -> None:
         self.address = address
         limits = httpx.Limits(max_connections=100, max_keepalive_connections=20)
         self._http = httpx.AsyncClient(
-            base_url=address, timeout=TIMEOUT, limits=limits, transport=transport, trust_env=False
+            base_url=address,
+            headers={"Authorization": f"Bearer {key}"} if key else {},
+            timeout=TIMEOUT,
+            limits=limits,
+            transport=transport,
+            trust_env=False,
         )
 
     async def __aenter__(self) -> Self:

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -94,6 +95,36 @@ class Part(Service):
         return scratch
 
 
+@dataclass(frozen=True)
+class Cluster:
+    """What the nodes of a cluster share.
+
+    Attributes:
+        id: Cluster id.
+        controllers: Node id -> port of its part of the quorum.
+    """
+
+    id: str
+    controllers: Mapping[int, int]
+
+
+def cluster_id() -> str:
+    """A new cluster id."""
+    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+
+
+def broker_cluster(folder: Path, nodes: int = 3, heap_mib: int = 384) -> list[Broker]:
+    """Nodes of one cluster, each broker and controller; internal topics lie on three nodes, or on all of fewer.
+
+    Start all of them before waiting for any: a quorum needs its majority.
+    """
+    cluster = Cluster(cluster_id(), {number: free_port() for number in range(1, nodes + 1)})
+    return [
+        Broker(folder / f"broker-{number}", controller_port=port, node_id=number, heap_mib=heap_mib, cluster=cluster)
+        for number, port in cluster.controllers.items()
+    ]
+
+
 class Broker(Part):
     """Apache Kafka as one KRaft node that is broker and controller. Topics are never auto-created.
 
@@ -111,6 +142,7 @@ class Broker(Part):
         controller_port: int = 0,
         node_id: int = 1,
         heap_mib: int = 512,
+        cluster: Cluster | None = None,
         jars: Path = JARS,
         log: Path | None = None,
     ) -> None:
@@ -120,9 +152,11 @@ class Broker(Part):
             controller_port: Port of the quorum; 0 for a free one.
             node_id: Number of the node in its cluster.
             heap_mib: Most heap of the JVM, MiB.
+            cluster: What it shares with the other nodes; None: it is the only one.
             jars: Folder that `make jars` fills.
         """
         super().__init__("broker", folder, port, log)
+        self._cluster = cluster
         self.controller_port = controller_port or free_port()
         self.node_id = node_id
         self._heap_mib = heap_mib
@@ -193,16 +227,16 @@ class Broker(Part):
             "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
             "inter.broker.listener.name": "PLAINTEXT",
             "controller.listener.names": "CONTROLLER",
-            "controller.quorum.bootstrap.servers": quorum,
+            **self._quorum(),
             "log.dirs": str(self._data),
             "auto.create.topics.enable": "false",
-            "offsets.topic.replication.factor": 1,
+            "offsets.topic.replication.factor": self._copies,
             "offsets.topic.num.partitions": 8,
-            "transaction.state.log.replication.factor": 1,
-            "transaction.state.log.min.isr": 1,
+            "transaction.state.log.replication.factor": self._copies,
+            "transaction.state.log.min.isr": self._least_copies,
             "transaction.state.log.num.partitions": 4,
-            "share.coordinator.state.topic.replication.factor": 1,
-            "share.coordinator.state.topic.min.isr": 1,
+            "share.coordinator.state.topic.replication.factor": self._copies,
+            "share.coordinator.state.topic.min.isr": self._least_copies,
             # how long a broker that was killed is refused when it comes back; the default is 9 s
             "broker.session.timeout.ms": 3000,
             "broker.heartbeat.interval.ms": 500,
@@ -212,14 +246,29 @@ class Broker(Part):
             "log.cleaner.dedupe.buffer.size": 16 * 1024**2,
         }
 
+    @property
+    def _copies(self) -> int:
+        return 1 if self._cluster is None else min(3, len(self._cluster.controllers))
+
+    @property
+    def _least_copies(self) -> int:
+        return max(1, self._copies - 1)
+
+    def _quorum(self) -> dict[str, str]:
+        if self._cluster is None:
+            return {"controller.quorum.bootstrap.servers": f"{HOST}:{self.controller_port}"}
+        voters = (f"{number}@{HOST}:{port}" for number, port in self._cluster.controllers.items())
+        return {"controller.quorum.voters": ",".join(voters)}
+
     def _format(self) -> None:
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        cluster = cluster_id() if self._cluster is None else self._cluster.id
         answer = subprocess.run(  # noqa: S603
             [
                 *self._java("-Xmx128m"),
                 "kafka.tools.StorageTool",
                 "format",
-                "--standalone",
+                # voters that stand in the configuration are not formatted in
+                *(["--standalone"] if self._cluster is None else []),
                 "--ignore-formatted",
                 f"--cluster-id={cluster}",
                 f"--config={self._config}",

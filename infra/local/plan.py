@@ -22,11 +22,16 @@ from processors.runtime.settings import Settings
 WORKERS: Mapping[str, tuple[str, ...]] = {
     "worker-media": ("media_analysis",),
     "worker-content": ("content_moderation", "content_embedding", "content_classification"),
-    "worker-items": ("item_publication", "item_indexing", "play_aggregation"),
+    "worker-items": ("item_publication", "item_indexing", "play_aggregation", "user_erasure", "media_erasure"),
 }
 """Processes of the local stack, and the capabilities each of them runs."""
 
+METRICS_PORT = "OVERTURE_WORKER__METRICS_PORT"
+FIRST_METRICS_PORT = 19101
+"""Port of the first worker's metrics, unless the settings name another; those of the others follow."""
+
 HEALTH_PATH = "/readyz"
+AUTH_OFF = "OVERTURE_AUTH__OFF_FOR_DEVELOPMENT"
 _PROBE_S = 2.0
 
 
@@ -52,12 +57,26 @@ class Worker(Command):
 
     start_limit_s = 120.0
 
-    def __init__(self, name: str, capabilities: tuple[str, ...], bootstrap: str, log: Path) -> None:
+    def __init__(
+        self, name: str, capabilities: tuple[str, ...], bootstrap: str, log: Path, *, metrics_port: int = 0
+    ) -> None:
         super().__init__(name, ("run", *capabilities), log)
+        self._metrics_port = metrics_port
         # as processors.runtime.processor.Capability.group has it
         self._groups = [name.replace("_", "-") for name in capabilities]
         self._bootstrap = bootstrap
         self._next_probe = 0.0
+
+    def environment(self) -> Mapping[str, str]:
+        return {**super().environment(), METRICS_PORT: str(self._metrics_port)}
+
+    def require(self) -> None:
+        super().require()
+        if self._metrics_port:
+            require_free(self._metrics_port, self.name, METRICS_PORT)
+
+    def address(self) -> str:
+        return f"http://{HOST}:{self._metrics_port}/metrics" if self._metrics_port else ""
 
     def probe(self) -> None:
         if time.monotonic() < self._next_probe:
@@ -79,9 +98,13 @@ class HttpService(Command):
 
     start_limit_s = 120.0
 
-    def __init__(self, port: int, log: Path) -> None:
+    def __init__(self, port: int, log: Path, *, auth_off: bool = True) -> None:
         super().__init__("http", ("serve",), log)
         self._port = port
+        self._auth_off = auth_off
+
+    def environment(self) -> Mapping[str, str]:
+        return {**super().environment(), AUTH_OFF: str(self._auth_off).lower()}
 
     def require(self) -> None:
         super().require()
@@ -137,19 +160,31 @@ def units(settings: Settings) -> list[Unit]:
     logs = logs_folder(settings)
     found = parts(settings)
     servers = tuple(part.name for part in found)
+    first_port = settings.worker.metrics_port or FIRST_METRICS_PORT
     return [
         *(Unit(part, needs=("broker",) if part.name == "registry" else ()) for part in found),
         Unit(Command("topics", ("topics", "apply"), logs / "topics.log"), servers, once=True),
         Unit(Command("features", ("features", "apply"), logs / "features.log"), servers, once=True),
         *(
             Unit(
-                Worker(name, capabilities, settings.kafka.bootstrap, logs / f"{name}.log"),
+                Worker(
+                    name, capabilities, settings.kafka.bootstrap, logs / f"{name}.log", metrics_port=first_port + index
+                ),
                 (*servers, "topics", "features"),
             )
-            for name, capabilities in WORKERS.items()
+            for index, (name, capabilities) in enumerate(WORKERS.items())
         ),
-        Unit(HttpService(settings.http.port, logs / "http.log"), (*servers, "topics", "features")),
+        Unit(
+            HttpService(settings.http.port, logs / "http.log", auth_off=auth_off(settings)),
+            (*servers, "topics", "features"),
+        ),
     ]
+
+
+def auth_off(settings: Settings) -> bool:
+    """Whether the stack's service asks for no API keys: so it is, unless the settings say otherwise."""
+    chosen = "off_for_development" in settings.auth.model_fields_set
+    return settings.auth.off_for_development if chosen else True
 
 
 def logs_folder(settings: Settings) -> Path:

@@ -22,7 +22,7 @@ from rich.table import Table
 
 from infra.local.errors import StackError
 from infra.local.ledger import MARKER, Entry, Ledger, start_ticks
-from infra.local.plan import logs_folder, units
+from infra.local.plan import AUTH_OFF, auth_off, logs_folder, units
 from infra.local.service import REPOSITORY, log_tail
 from infra.local.supervise import State, Supervisor, Unit
 from processors.runtime.settings import Settings
@@ -295,6 +295,11 @@ def _show_addresses(settings: Settings) -> None:
             table.add_row(entry.name, entry.address)
     table.add_row("logs", os.path.relpath(logs_folder(settings)))
     console.print(table)
+    if auth_off(settings):
+        console.print(
+            "API keys are off, for development. To turn them on: [bold].venv/bin/overture keys create[/] "
+            f"(docs/api-keys.md), then start with [bold]{AUTH_OFF}=false[/]."
+        )
 
 
 def _stack_log(settings: Settings) -> Path:

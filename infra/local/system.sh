@@ -12,6 +12,11 @@ if lacks mvn; then packages+=(maven); fi
 if lacks fluidsynth; then packages+=(fluidsynth); fi
 if [ ! -e /usr/share/sounds/sf2/TimGM6mb.sf2 ]; then packages+=(timgm6mb-soundfont); fi
 if lacks setpriv; then packages+=(util-linux); fi
+# the page's tests, `make test`: a browser, and a font so that texts have a size
+if [ -n "${FOR_TESTS:-}" ]; then
+  if lacks chromium; then packages+=(chromium); fi
+  if [ ! -e /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf ]; then packages+=(fonts-dejavu-core); fi
+fi
 if lacks "$python"; then
   packages+=(python3 python3-venv)
 elif ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then

@@ -48,6 +48,8 @@ class DecodePass:
             self._sound = Sound(limits, longest)
         self._subtitles: list[str] = []
         self._packets = self._bad = 0
+        # stream index -> length of its clock's tick in ms; a Fraction for each packet costs more than the packet
+        self._ticks: dict[int, float] = {}
         # stream index -> (first begin, last end) of its packets in ms
         self._spans: dict[int, tuple[float, float]] = {}
 
@@ -111,12 +113,18 @@ class DecodePass:
 
     def _note_span(self, packet: AnyPacket) -> None:
         at = packet.pts if packet.pts is not None else packet.dts
-        if at is None or packet.time_base is None:
+        if at is None:
             return
-        begin = 1000.0 * float(at * packet.time_base)
-        end = begin + 1000.0 * float((packet.duration or 0) * packet.time_base)
-        low, high = self._spans.get(packet.stream_index, (begin, end))
-        self._spans[packet.stream_index] = (min(low, begin), max(high, end))
+        index = packet.stream_index
+        tick = self._ticks.get(index)
+        if tick is None:
+            if packet.time_base is None:
+                return
+            tick = self._ticks[index] = 1000.0 * float(packet.time_base)
+        begin = at * tick
+        end = begin + (packet.duration or 0) * tick
+        low, high = self._spans.get(index, (begin, end))
+        self._spans[index] = (min(low, begin), max(high, end))
 
     def _take_video(self, packet: AnyPacket) -> None:
         feeder = self._frames

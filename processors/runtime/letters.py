@@ -5,7 +5,7 @@ Key and value bytes are passed on unchanged; the story is told in headers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any
@@ -15,7 +15,9 @@ from schemas.errors import AppError
 TEXT_LIMIT = 512
 LONGEST_NUMBER = 18
 NOT_BEFORE_HEADER = "x-not-before-ms"
-CARRIED = ("traceparent",)
+TRACEPARENT = "traceparent"
+CARRIED = (TRACEPARENT,)
+Headers = Sequence[tuple[str, bytes]]
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,11 @@ class Letter:
     def place(self) -> str:
         """``topic/partition/offset`` of the origin; names the event in logs and attempt counts."""
         return f"{self.topic}/{self.partition}/{self.offset}"
+
+    @property
+    def traceparent(self) -> str | None:
+        """W3C trace context that the event came with."""
+        return next((value.decode("ascii", "replace") for name, value in self.carried if name == TRACEPARENT), None)
 
     @property
     def key_text(self) -> str:

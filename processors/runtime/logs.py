@@ -45,3 +45,5 @@ def configure(settings: Worker) -> None:
     root.setLevel(settings.log_level.upper())
     for name in QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    # it warns of every malformed form, so a stranger could fill the log; the answer says it anyway
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)

@@ -14,9 +14,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from datetime import datetime, timedelta
+from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar
 
+from features.views import Collection, View
 from schemas.record import Record
 from schemas.topics import Topic, dead_letter_name, retry_name
 
@@ -24,6 +25,19 @@ R_co = TypeVar("R_co", bound=Record, covariant=True)
 T = TypeVar("T")
 
 Weight = Literal["inline", "thread", "process"]
+
+
+@dataclass(frozen=True)
+class Milestone:
+    """A point in an upload's way that its uploader waits for; the worker measures how long it took.
+
+    Attributes:
+        name: For example ``published``.
+        since: When the upload was accepted, UTC.
+    """
+
+    name: str
+    since: datetime
 
 
 @dataclass(frozen=True)
@@ -37,6 +51,7 @@ class Emit:
         partition: Set only where the catalogue says the key does not choose it.
         headers: Extra headers.
         stage: Events of a later stage are sent when those of earlier ones are acknowledged.
+        milestone: What is reached once this event is acknowledged.
     """
 
     topic: Topic
@@ -45,10 +60,10 @@ class Emit:
     partition: int | None = None
     headers: dict[str, bytes] = field(default_factory=dict)
     stage: int = 0
+    milestone: Milestone | None = field(default=None, compare=False)
 
 
-@dataclass(frozen=True)
-class Received(Generic[R_co]):
+class Received(NamedTuple, Generic[R_co]):
     """A decoded event with its place in Kafka.
 
     Attributes:
@@ -128,6 +143,8 @@ class Capability:
         batch: Whether the handler takes ``Sequence[Received]`` instead of one record.
         state: Compacted topic that holds the capability's state, if it has one.
         concurrency: Events in work at a time; 1 where order matters.
+        version: Version of what it writes. Two versions run side by side, each as a group of its own.
+        stores: Views and collections that it fills from its topics alone; a new version has its own.
     """
 
     name: str
@@ -139,20 +156,22 @@ class Capability:
     batch: bool
     state: Topic | None
     concurrency: int
+    version: int = 1
+    stores: tuple[View | Collection, ...] = ()
 
     @property
     def group(self) -> str:
         """Consumer group, Faust app id, metric label and deployment name."""
-        return self.name.replace("_", "-")
+        return self.name.replace("_", "-") + (f"-v{self.version}" if self.version > 1 else "")
 
     @property
     def dead_letter_topic(self) -> str:
-        return dead_letter_name(self.name)
+        return dead_letter_name(self.group)
 
     @property
     def retry_topics(self) -> tuple[tuple[str, timedelta], ...]:
         """Name and delay of each retry topic, shortest first."""
-        return tuple((retry_name(self.name, delay), delay) for delay in self.retry.delays)
+        return tuple((retry_name(self.group, delay), delay) for delay in self.retry.delays)
 
     @property
     def doc(self) -> str:
@@ -169,6 +188,8 @@ def capability(
     batch: bool = False,
     state: Topic | None = None,
     concurrency: int = 1,
+    version: int = 1,
+    stores: Sequence[View | Collection] = (),
 ) -> Callable[[Handler], Capability]:
     """Declare the decorated function a capability named after its module.
 
@@ -191,6 +212,8 @@ def capability(
             batch=batch,
             state=state,
             concurrency=concurrency,
+            version=version,
+            stores=tuple(stores),
         )
 
     return declare

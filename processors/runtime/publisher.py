@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
@@ -31,6 +33,24 @@ POLL_S = 0.1
 FULL_QUEUE_WAIT_S = 0.05
 
 
+class Outgoing(NamedTuple):
+    """Bytes to send.
+
+    Attributes:
+        topic: Name of the topic.
+        key: Key bytes.
+        value: Value bytes; None is a tombstone.
+        headers: Names and values, in order.
+        partition: None where the key chooses it.
+    """
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+    partition: int | None = None
+
+
 class KafkaPublisher:
     """``Publisher`` over one idempotent confluent-kafka producer; share it within a process.
 
@@ -52,13 +72,50 @@ class KafkaPublisher:
             UnavailableError: the broker did not acknowledge within ``DELIVERY_TIMEOUT_S``.
             ValueError, TypeError: a record does not fit its contract; nothing of it was sent.
         """
-        encoded = [(e, None if e.record is None else self._codec.encode(e.record)) for e in events]
-        await asyncio.gather(
-            *[
-                self.send(e.topic.name, e.key.encode(), value, list(e.headers.items()), e.partition)
-                for e, value in encoded
+        await self.send_all(
+            [
+                Outgoing(
+                    e.topic.name,
+                    e.key.encode(),
+                    None if e.record is None else self._codec.encode(e.record),
+                    list(e.headers.items()),
+                    e.partition,
+                )
+                for e in events
             ]
         )
+
+    async def send_all(self, records: Sequence[Outgoing]) -> None:
+        """Send and wait for every ack; one future for all, which is a tenth of the work of one for each.
+
+        Raises:
+            AppError: as `send`, the first failure; the fate of all others is known by then too.
+        """
+        if not records:
+            return
+        loop = asyncio.get_running_loop()
+        all_settled: asyncio.Future[None] = loop.create_future()
+        # filled on this thread and on the poller's: append is atomic, a counter would not be
+        outcomes: list[AppError | None] = []
+
+        def end() -> None:
+            if not all_settled.done():
+                all_settled.set_result(None)
+
+        def settle(topic: str, error: KafkaError | None, _message: Message | None = None) -> None:
+            outcomes.append(None if error is None else self._error(topic, error))
+            if len(outcomes) == len(records):
+                loop.call_soon_threadsafe(end)
+
+        for record in records:
+            try:
+                await self._produce(record, partial(settle, record.topic))
+            except KafkaException as error:
+                settle(record.topic, error.args[0])
+        await all_settled
+        for failure in outcomes:
+            if failure is not None:
+                raise failure
 
     async def send(
         self,
@@ -80,23 +137,27 @@ class KafkaPublisher:
         def settle(error: KafkaError | None, message: Message) -> None:
             loop.call_soon_threadsafe(self._settle, acked, topic, error, message)
 
+        try:
+            await self._produce(Outgoing(topic, key, value, headers, partition), settle)
+        except KafkaException as error:
+            raise self._error(topic, error.args[0]) from error
+        return await acked
+
+    async def _produce(self, record: Outgoing, settle: Callable[[KafkaError | None, Message], None]) -> None:
         while True:
             try:
                 self._producer.produce(
-                    topic,
-                    value=value,
-                    key=key,
-                    headers=list(headers),
-                    partition=-1 if partition is None else partition,
+                    record.topic,
+                    value=record.value,
+                    key=record.key,
+                    headers=list(record.headers),
+                    partition=-1 if record.partition is None else record.partition,
                     on_delivery=settle,
                 )
             except BufferError:
                 await asyncio.sleep(FULL_QUEUE_WAIT_S)
-            except KafkaException as error:
-                raise self._error(topic, error.args[0]) from error
             else:
-                break
-        return await acked
+                return
 
     def close(self) -> None:
         """Wait for what is on its way, then stop."""

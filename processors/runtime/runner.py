@@ -10,6 +10,7 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
@@ -17,9 +18,11 @@ import stamina
 import structlog
 
 from features.ports import AttemptLog
-from processors.runtime import metrics
-from processors.runtime.letters import Letter, clean_text
+from processors.runtime import metrics, tracing
+from processors.runtime.letters import TRACEPARENT, Headers, Letter, clean_text
 from processors.runtime.processor import Capability, Emit, Received
+from processors.runtime.progress import Progress
+from processors.runtime.publisher import Outgoing
 from processors.runtime.state import CompactedState
 from schemas.codec import Codec, UnknownSchemaError
 from schemas.common import Reason
@@ -28,7 +31,7 @@ from schemas.ids import stable_id
 from schemas.media import MediaRejected
 from schemas.pipeline import DeadLettered
 from schemas.record import Record
-from schemas.topics import BY_NAME, DEAD_LETTERED, MEDIA_REJECTED
+from schemas.topics import BY_NAME, DEAD_LETTERED, MEDIA_REJECTED, Topic
 
 BUG_TRIES = 2
 FUTURE = timedelta(days=1)
@@ -48,6 +51,8 @@ class Sender(Protocol):
         headers: Sequence[tuple[str, bytes]] = (),
         partition: int | None = None,
     ) -> tuple[int, int]: ...
+
+    async def send_all(self, records: Sequence[Outgoing]) -> None: ...
 
 
 @runtime_checkable
@@ -84,6 +89,7 @@ class Runner:
             max_deliveries: Starts without an end after which an event is given up.
         """
         self.capability = capability
+        self.progress = Progress(capability.group.replace("-", "_"), capability.group)
         self._sender = sender
         self._codec = codec
         self._fetch_schema = fetch_schema
@@ -113,9 +119,13 @@ class Runner:
     async def handle(self, message: Any) -> None:
         """Work on one Kafka record to its end."""
         letter = self._letter(message)
-        with structlog.contextvars.bound_contextvars(
-            capability=self.capability.name, event=letter.place, key=letter.key_text
+        with (
+            structlog.contextvars.bound_contextvars(
+                capability=self.capability.name, event=letter.place, key=letter.key_text
+            ),
+            tracing.work_on(self.capability.name, letter.place, letter.traceparent) as traceparent,
         ):
+            letter = replace(letter, carried=((TRACEPARENT, traceparent.encode()),))
             started = time.perf_counter()
             starts = await self._insist(lambda: self._attempts.begin(self.capability.group, letter.place))
             try:
@@ -124,6 +134,7 @@ class Runner:
                 await self._abandon(letter.place)
                 raise
             await self._insist(lambda: self._attempts.finish(self.capability.group, letter.place))
+            tracing.note("overture.outcome", outcome)
             self._observe(letter.topic, outcome, started)
 
     async def _outcome(self, letter: Letter, starts: int) -> str:
@@ -133,7 +144,8 @@ class Runner:
             self._refuse_crash_loop(starts)
             record = await self._decode(letter)
             event = Received(record, letter.topic, letter.partition, letter.offset)
-            await self._apply([event] if self.capability.batch else event, letter)
+            await self._apply([event] if self.capability.batch else event, letter, lambda _key: letter.carried)
+            self._observe_stage(record)
         # the one place that takes everything: whatever a capability raises, the event is not lost
         except Exception as error:  # noqa: BLE001
             return await self._failed(letter, record, error)
@@ -161,17 +173,22 @@ class Runner:
             log.error("batch never ended, going through it one by one", starts=starts)
             await self._one_by_one(records)
             return
-        good: list[tuple[Letter, Received[Any]]] = []
+        good: list[tuple[Any, Received[Any]]] = []
+        topic = BY_NAME.get(records[0].topic)
+        latest = datetime.now(UTC) + FUTURE
         for raw in records:
-            letter = self._letter(raw)
             try:
                 self._refuse_crash_loop(starts)
-                record = await self._insist_decode(letter)
-                good.append((letter, Received(record, letter.topic, letter.partition, letter.offset)))
+                try:
+                    record = self._codec.decode(raw.value, _known(topic, raw.topic).record)
+                    _refuse_impossible_time(record, latest)
+                except UnknownSchemaError:
+                    record = await self._insist_decode(self._letter(raw))
+                good.append((raw, Received(record, raw.topic, raw.partition, raw.offset)))
             # as in ``handle``: whatever it is, this record is given up and its neighbours go on
             except Exception as error:  # noqa: BLE001
-                await self._give_up(letter.failed(), _as_app_error(error))
-                self._observe(letter.topic, "dead-lettered", started)
+                await self._give_up(self._letter(raw).failed(), self._count(error))
+                self._observe(raw.topic, "dead-lettered", started)
         if good:
             await self._batch_work(good, started)
 
@@ -186,23 +203,25 @@ class Runner:
         for record in records:
             await self.handle_batch([record])
 
-    async def _batch_work(self, good: list[tuple[Letter, Received[Any]]], started: float) -> None:
+    async def _batch_work(self, good: list[tuple[Any, Received[Any]]], started: float) -> None:
         """A store that is away blocks the partition: order and the offset watermark allow nothing else."""
-        letter = good[0][0]
+        letter = self._letter(good[0][0])
         try:
-            await self._insist(lambda: self._apply([r for _, r in good], letter))
+            traced = [one for raw, _ in good if raw.headers and (one := self._letter(raw)).carried]
+            with tracing.batch(self.capability.name, [one.traceparent or "" for one in traced]):
+                await self._insist(lambda: self._apply([r for _, r in good], letter, _traces_of(traced)))
         # as in ``handle``: a single record that fails is given up, several are tried one by one
         except Exception as error:  # noqa: BLE001
             if len(good) > 1:
                 log.warning("batch failed, trying its events one by one", error=str(error))
-                for one in good:
-                    await self._batch_work([one], started)
+                for single in good:
+                    await self._batch_work([single], started)
                 return
-            await self._give_up(letter.failed(), _as_app_error(error))
+            await self._give_up(letter.failed(), self._count(error))
             self._observe(letter.topic, "dead-lettered", started)
             return
-        for done, _ in good:
-            self._observe(done.topic, "done", started)
+        self._observe(letter.topic, "done", started, len(good))
+        self._observe_stage(good[0][1].record)
 
     def _refuse_crash_loop(self, starts: int) -> None:
         if starts > self._max_deliveries:
@@ -211,65 +230,69 @@ class Runner:
             )
 
     async def _decode(self, letter: Letter) -> Record:
-        expected = BY_NAME[letter.topic].record if letter.topic in BY_NAME else None
-        if expected is None:
-            raise BadEventError(f"no topic {letter.topic!r} in the catalogue", code="topic-unknown")
+        expected = _known(BY_NAME.get(letter.topic), letter.topic).record
         try:
             record = self._codec.decode(letter.value, expected)
         except UnknownSchemaError as unknown:
             schema = await asyncio.to_thread(self._fetch_schema, unknown.schema_id)
             self._codec.learn(unknown.schema_id, schema)
             record = self._codec.decode(letter.value, expected)
-        _refuse_impossible_time(record)
+        _refuse_impossible_time(record, datetime.now(UTC) + FUTURE)
         return record
 
     async def _insist_decode(self, letter: Letter) -> Record:
         return await self._insist(lambda: self._decode(letter))
 
-    async def _apply(self, event: Any, letter: Letter) -> None:
+    async def _apply(self, event: Any, letter: Letter, trace_of: Callable[[str], Headers]) -> None:
         needs = dict(self._needs)
         partition_state = None
         if self._state is not None:
-            partition_state = await self._state.partition(letter.partition)
+            with self.progress.excuse():
+                partition_state = await self._state.partition(letter.partition)
             needs["state"] = partition_state
         if self._wants_place:
             needs["received"] = event
         argument = event if self.capability.batch else event.record
         emits = list(await self.capability.handler(argument, **needs))
-        sent = await self._publish(emits, letter)
+        sent = await self._publish(emits, letter, trace_of)
         if partition_state is not None:
             for emit, value in sent:
                 if emit.topic == self.capability.state:
                     partition_state.put(emit.key, value)
 
-    async def _publish(self, emits: Iterable[Emit], letter: Letter) -> list[tuple[Emit, bytes | None]]:
+    async def _publish(
+        self, emits: Iterable[Emit], letter: Letter, trace_of: Callable[[str], Headers]
+    ) -> list[tuple[Emit, bytes | None]]:
         """Encode all before sending any, so that a record that does not fit leaves nothing behind."""
         encoded = [(e, None if e.record is None else self._codec.encode(e.record)) for e in emits]
         for emit, _ in encoded:
             if emit.topic not in self.capability.produces:
                 raise BugError(f"{self.capability.name} does not declare that it produces {emit.topic.name}")
         for stage in sorted({emit.stage for emit, _ in encoded}):
-            await _gather(
-                self._sender.send(
-                    emit.topic.name,
-                    emit.key.encode(),
-                    value,
-                    [*emit.headers.items(), *letter.carried],
-                    letter.partition if emit.topic == self.capability.state else emit.partition,
-                )
-                for emit, value in encoded
-                if emit.stage == stage
+            await self._sender.send_all(
+                [
+                    Outgoing(
+                        emit.topic.name,
+                        emit.key.encode(),
+                        value,
+                        [*emit.headers.items(), *trace_of(emit.key)],
+                        letter.partition if emit.topic == self.capability.state else emit.partition,
+                    )
+                    for emit, value in encoded
+                    if emit.stage == stage
+                ]
             )
+        for milestone in (emit.milestone for emit, _ in encoded if emit.milestone):
+            metrics.UPLOAD_SECONDS.labels(milestone.name).observe(_seconds_since(milestone.since))
         return encoded
 
     async def _failed(self, letter: Letter, record: Record | None, error: Exception) -> str:
         """Reject, retry or give up; what became of the event."""
-        app_error = _as_app_error(error)
-        metrics.ERRORS.labels(self.capability.name, app_error.code).inc()
+        app_error = self._count(error)
         letter = letter.failed()
         if isinstance(app_error, BadMediaError) and (rejected := self._rejection(record, app_error)):
             log.info("rejected", code=app_error.code, reason=str(app_error))
-            await self._insist(lambda: self._send_record(rejected.media_id, rejected))
+            await self._insist(lambda: self._send_record(rejected.media_id, rejected, letter))
             return "rejected"
         delays = self.capability.retry_topics
         tries = len(delays) if isinstance(app_error, UnavailableError) else BUG_TRIES - 1
@@ -317,11 +340,11 @@ class Runner:
             code=error.code,
             text=clean_text(error),
         )
-        await self._insist(lambda: self._send_record(letter.key_text, notice))
+        await self._insist(lambda: self._send_record(letter.key_text, notice, letter))
 
-    async def _send_record(self, key: str, record: MediaRejected | DeadLettered) -> None:
+    async def _send_record(self, key: str, record: MediaRejected | DeadLettered, letter: Letter) -> None:
         topic = MEDIA_REJECTED if isinstance(record, MediaRejected) else DEAD_LETTERED
-        await self._sender.send(topic.name, key.encode(), self._codec.encode(record))
+        await self._sender.send(topic.name, key.encode(), self._codec.encode(record), letter.carried)
 
     async def _insist(self, step: Callable[[], Awaitable[T]]) -> T:
         """Repeat a step that nothing can do without until what it needs is back; only a stop ends the wait."""
@@ -329,18 +352,41 @@ class Runner:
             on=UnavailableError, attempts=None, timeout=None, wait_initial=0.2, wait_max=INSIST_MAX_WAIT_S
         ):
             with attempt:
-                return await step()
+                try:
+                    return await step()
+                except UnavailableError as error:
+                    self.progress.refused()
+                    metrics.REFUSALS.labels(self.capability.name, error.code).inc()
+                    raise
         raise AssertionError("stamina retries without end")
 
-    def _observe(self, topic: str, outcome: str, started: float) -> None:
-        metrics.EVENTS.labels(self.capability.name, topic, outcome).inc()
+    def _observe(self, topic: str, outcome: str, started: float, events: int = 1) -> None:
+        """Count events; the time is that of the one call in which they were worked on."""
+        metrics.EVENTS.labels(self.capability.name, topic, outcome).inc(events)
         metrics.WORK_SECONDS.labels(self.capability.name).observe(time.perf_counter() - started)
 
+    def _observe_stage(self, record: Record) -> None:
+        at = getattr(record, "occurred_at", None)
+        if isinstance(at, datetime):
+            metrics.STAGE_SECONDS.labels(self.capability.name).observe(_seconds_since(at))
 
-def _refuse_impossible_time(record: Record) -> None:
+    def _count(self, error: Exception) -> AppError:
+        """The error as one of ours, counted."""
+        app_error = _as_app_error(error)
+        metrics.ERRORS.labels(self.capability.name, app_error.code).inc()
+        return app_error
+
+
+def _known(topic: Topic | None, name: str) -> Topic:
+    if topic is None:
+        raise BadEventError(f"no topic {name!r} in the catalogue", code="topic-unknown")
+    return topic
+
+
+def _refuse_impossible_time(record: Record, latest: datetime) -> None:
     """Times from far ahead would sort before everything real and overflow where they are added to."""
     at = getattr(record, "occurred_at", None)
-    if isinstance(at, datetime) and at > datetime.now(UTC) + FUTURE:
+    if isinstance(at, datetime) and at > latest:
         raise BadEventError(f"occurred_at {at.isoformat()} lies in the future", code="time-impossible")
 
 
@@ -353,11 +399,15 @@ def _as_app_error(error: Exception) -> AppError:
     return bug
 
 
-async def _gather(sends: Iterable[Awaitable[Any]]) -> None:
-    """Wait for all, then raise the first failure: none may go on unseen."""
-    for result in await asyncio.gather(*sends, return_exceptions=True):
-        if isinstance(result, BaseException):
-            raise result
+def _traces_of(letters: Iterable[Letter]) -> Callable[[str], Headers]:
+    """An event made of a batch belongs to the trace of the newest event with its key, if there is one."""
+    known = {letter.key_text: letter.carried for letter in letters}
+    return lambda key: known.get(key, ())
+
+
+def _seconds_since(at: datetime) -> float:
+    """Never negative: clocks differ between machines."""
+    return max(0.0, (datetime.now(UTC) - at).total_seconds())
 
 
 def _now_ms() -> int:

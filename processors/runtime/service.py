@@ -2,24 +2,43 @@
 
 from __future__ import annotations
 
+import asyncio
 import atexit
+from contextlib import suppress
 
+import structlog
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
 from fastapi import FastAPI
 from granian import Granian
 from granian.constants import Interfaces
 
 from features.redis_client import redis_errors
-from processors.runtime import logs
+from features.views import CONTENT_JOINT
+from processors.catalogue import CAPABILITIES
+from processors.runtime import endpoint, logs, tracing
+from processors.runtime.kafka import client_config
 from processors.runtime.settings import Settings
 from processors.runtime.wiring import Wiring
 from processors.serving.app import create_app
 from processors.serving.catalogue import CatalogueSnapshot
+from processors.serving.dead_letters import WaitingLetters
 from processors.serving.decoding import Decoder
 from processors.serving.follower import Follower, kafka_consumer
+from processors.serving.gate import Gate
+from processors.serving.key_file import KeyFile, KeyFileError
+from processors.serving.keys import KeyRing
+from processors.serving.measured import PROBE_LIMIT_S, Dependencies, MeasuredFeatures
 from processors.serving.metrics import ServiceMetrics
-from processors.serving.parts import ServiceParts
+from processors.serving.operations.broker import BrokerWatch, KafkaReader
+from processors.serving.operations.parts import Operations
+from processors.serving.operations.recent import RecallTimes, RecentUploads, StoreFacts
+from processors.serving.parts import Probe, ServiceParts, utc_now
 from processors.serving.status_view import FollowedStatus
-from schemas.topics import ITEM_CHANGED, MEDIA_STATUS, PLAY_AGGREGATED, SONG_COUNTED
+from schemas.errors import UnavailableError
+from schemas.topics import ALL, DEAD_LETTERED, ITEM_CHANGED, MEDIA_STATUS, PLAY_AGGREGATED, SONG_COUNTED
+
+log = structlog.get_logger(__name__)
 
 
 def build_app(wiring: Wiring) -> FastAPI:
@@ -30,50 +49,132 @@ def build_app(wiring: Wiring) -> FastAPI:
     catalogue = CatalogueSnapshot(
         decoder, cold_plays=settings.recommend.cold_plays, half_life_h=settings.recommend.taste_half_life_h
     )
-    status = FollowedStatus(decoder)
+    recent = RecentUploads()
+    status = FollowedStatus(decoder, recent.take)
+    recallable = RecallTimes(catalogue, lambda: followers[0].caught_up, utc_now)
+    facts = StoreFacts(decoder)
     followers = (
         Follower(
             "catalogue",
             # totals outlive the parts: a fresh process knows what was popular last week
             (ITEM_CHANGED.name, SONG_COUNTED.name, PLAY_AGGREGATED.name),
-            catalogue.apply,
+            recallable.apply,
             metrics,
             kafka_consumer(settings.kafka, "catalogue"),
         ),
         Follower("status", (MEDIA_STATUS.name,), status.apply, metrics, kafka_consumer(settings.kafka, "status")),
+    )
+    # only the page reads it: the service is ready without
+    page_follower = Follower("facts", facts.TOPICS, facts.apply, metrics, kafka_consumer(settings.kafka, "facts"))
+    letters = WaitingLetters(decoder, [each.name for each in CAPABILITIES], utc_now)
+    metrics.registry.register(letters)
+    letter_follower = Follower(
+        "dead-letters", letters.TOPICS, letters.apply, metrics, kafka_consumer(settings.kafka, "dead-letters")
     )
 
     async def redis_probe() -> None:
         with redis_errors(wiring.redis_config.address):
             await wiring.redis.execute_command("PING")
 
+    if settings.http.metrics_port:
+        ports = range(settings.http.metrics_port, settings.http.metrics_port + settings.http.processes)
+        endpoint.serve(settings.worker.metrics_host, ports, metrics.registry)
+    gate = gate_of(settings)
     return create_app(
         ServiceParts(
             settings=settings,
+            gate=gate,
             publisher=wiring.publisher,
             objects=wiring.objects,
-            features=wiring.feature_reader,
+            features=MeasuredFeatures(wiring.feature_reader, metrics, utc_now),
             vectors=wiring.vector_index,
             status=status,
             catalogue=catalogue,
             metrics=metrics,
-            probes={"redis": redis_probe} | {f.name: f.probe for f in followers},
-            background=followers,
+            probes={"keys": gate.probe, "redis": redis_probe} | {f.name: f.probe for f in followers},
+            background=(
+                *followers,
+                page_follower,
+                letter_follower,
+                Dependencies({"redis": redis_probe, **_dependency_probes(wiring)}, metrics),
+            ),
+            operations=Operations(CAPABILITIES, _broker_watch(settings), recent, recallable, facts),
         )
     )
+
+
+def _dependency_probes(wiring: Wiring) -> dict[str, Probe]:
+    """Besides Redis. The service answers without each of them, for a while or in part."""
+    admin = AdminClient(client_config(wiring.settings.kafka))
+
+    async def broker() -> None:
+        try:
+            await asyncio.to_thread(admin.list_topics, DEAD_LETTERED.name, PROBE_LIMIT_S)
+        except KafkaException as error:
+            raise UnavailableError(f"the broker does not answer: {error}", code="broker-unavailable") from error
+
+    async def registry() -> None:
+        await asyncio.to_thread(wiring.registry.lookup, DEAD_LETTERED)
+
+    async def milvus() -> None:
+        await wiring.vector_index.fetch(CONTENT_JOINT.alias, ["no such item"])
+
+    async def objects() -> None:
+        with suppress(KeyError):
+            await wiring.objects.size("no such object")
+
+    return {"broker": broker, "registry": registry, "milvus": milvus, "objects": objects}
+
+
+def _broker_watch(settings: Settings) -> BrokerWatch:
+    topics = {topic.name for topic in ALL}
+    for each in CAPABILITIES:
+        topics |= {each.dead_letter_topic, *(name for name, _ in each.retry_topics)}
+    sources = {each.group: [topic.name for topic in each.consumes] for each in CAPABILITIES}
+    return BrokerWatch(KafkaReader(settings.kafka, sorted(topics), list(sources)), sources, utc_now)
+
+
+def gate_of(settings: Settings) -> Gate:
+    """The gate that the settings ask for.
+
+    Raises:
+        KeyFileError: keys are asked for and there is no usable file of them.
+    """
+    if settings.auth.off_for_development:
+        return Gate(None)
+    file = KeyFile(settings.keys_path)
+    if not file.path.exists():
+        raise KeyFileError(
+            f"there are no API keys yet: {file.path} does not exist. Make the first with `overture keys create "
+            "--name app --scope ingest --scope read`, or, where nobody but you can reach the service, set "
+            "OVERTURE_AUTH__OFF_FOR_DEVELOPMENT=true",
+            code="keys-missing",
+        )
+    ring = KeyRing(file, utc_now)
+    ring.refresh()
+    return Gate(ring)
 
 
 def create() -> FastAPI:
     """ASGI factory that granian calls in each of its processes; settings come from the environment."""
     settings = Settings()
     logs.configure(settings.worker)
+    tracing.configure(settings.tracing, "overture-http")
     wiring = Wiring(settings)
     atexit.register(wiring.close)
     return build_app(wiring)
 
 
 def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT."""
+    """Serve until SIGTERM or SIGINT.
+
+    Raises:
+        KeyFileError: see ``gate_of``; said here once, where granian would start its processes again and again.
+    """
+    gate_of(settings)
+    if settings.auth.off_for_development:
+        logs.configure(settings.worker)
+        log.warning("API keys are off: whoever reaches this service may do everything", host=settings.http.host)
     Granian(
         "processors.runtime.service:create",
         factory=True,

@@ -29,6 +29,25 @@ class Kafka(Section):
     )
     heartbeat_s: float = Field(3.0, gt=0, description="Seconds between heartbeats.")
     commit_interval_s: float = Field(1.0, gt=0, description="Seconds between offset commits.")
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="How brokers are spoken to."
+    )
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "SCRAM-SHA-512", description="How a SASL user logs in."
+    )
+    username: str = Field("", description="SASL user.")
+    password: SecretStr | None = Field(None, description="Password of the SASL user.")
+    ca_file: Path | None = Field(None, description="PEM file of the authority that signed the brokers' certificates.")
+    cert_file: Path | None = Field(None, description="PEM certificate of this client, for brokers that ask for one.")
+    key_file: Path | None = Field(None, description="PEM key of that certificate.")
+
+    @model_validator(mode="after")
+    def _whole_credentials(self) -> Self:
+        if self.security_protocol.startswith("SASL") and not (self.username and self.password):
+            raise ValueError(f"security_protocol {self.security_protocol} needs username and password")
+        if bool(self.cert_file) != bool(self.key_file):
+            raise ValueError("cert_file and key_file belong together")
+        return self
 
 
 class Registry(Section):
@@ -61,6 +80,20 @@ class Http(Section):
     host: str = Field("127.0.0.1", description="Address the service binds.")
     port: int = Field(8000, ge=0, le=65535, description="Port of the service.")
     processes: int = Field(1, ge=1, description="Processes of the service; each keeps the catalogue in memory.")
+    metrics_port: int = Field(
+        0,
+        ge=0,
+        le=65535,
+        description="First of as many ports as processes, one each, for Prometheus; 0: only /metrics of the service.",
+    )
+
+
+class Auth(Section):
+    keys_file: str = Field("", description="File of the API keys' hashes; empty: <data_dir>/keys.json.")
+    off_for_development: bool = Field(
+        False, description="Whether everybody who reaches the service may do everything, without a key."
+    )
+    client_key: SecretStr | None = Field(None, description="API key that `overture status` and the demo send.")
 
 
 class Models(Section):
@@ -100,15 +133,35 @@ class Recommend(Section):
     taste_half_life_h: float = Field(72.0, gt=0, description="Hours after which a play counts half.")
 
 
+class Erasure(Section):
+    settle_s: float = Field(
+        60.0, ge=0, description="Seconds after which a request that was being accepted at an erasure has ended."
+    )
+
+
 class Worker(Section):
     stop_grace_s: float = Field(25.0, description="Seconds to finish work in hand on SIGTERM.")
     metrics_host: str = Field("127.0.0.1", description="Address of the worker's Prometheus metrics.")
     metrics_port: int = Field(0, ge=0, le=65535, description="Port of the worker's Prometheus metrics; 0: none.")
+    stall_s: float = Field(
+        300.0,
+        ge=1,
+        description="Seconds without a sign of life, with work due, after which a worker ends itself to be started "
+        "anew; one event may take so long.",
+    )
     max_deliveries: int = Field(
         2, ge=1, description="Starts of the same event without an end, after which it is a dead letter."
     )
     log_format: Literal["console", "json"] = Field("console", description="Log line format.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level.")
+
+
+class Tracing(Section):
+    endpoint: str = Field(
+        "",
+        description="OTLP/HTTP URL for spans, as http://collector:4318/v1/traces; empty: trace ids in headers and "
+        "logs only.",
+    )
 
 
 class Settings(BaseSettings):
@@ -133,16 +186,24 @@ class Settings(BaseSettings):
     objects: Objects = Objects()
     feast: Feast = Feast()
     http: Http = Http()
+    auth: Auth = Auth()
     models: Models = Models()
     limits: UploadLimits = UploadLimits()
     moderation: Moderation = Moderation()
     recommend: Recommend = Recommend()
+    erasure: Erasure = Erasure()
     worker: Worker = Worker()
+    tracing: Tracing = Tracing()
 
     @property
     def objects_url(self) -> str:
         """URL of the object store with the default filled in."""
         return self.objects.url or (self.data_dir.resolve() / "objects").as_uri()
+
+    @property
+    def keys_path(self) -> Path:
+        """File of the API keys with the default filled in."""
+        return Path(self.auth.keys_file) if self.auth.keys_file else self.data_dir / "keys.json"
 
     @property
     def models_folder(self) -> Path:

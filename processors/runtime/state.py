@@ -24,6 +24,7 @@ from schemas.topics import Topic
 
 S = TypeVar("S", bound=Record)
 LOAD_TIMEOUT_S = 120.0
+POLL_S = 0.1
 log = structlog.get_logger(__name__)
 
 
@@ -116,8 +117,9 @@ class CompactedState(Generic[S]):
         """Until the position reaches the end; compaction may have removed the last record itself."""
         idle_s = 0.0
         while reader.position([place])[0].offset < high:
-            messages = reader.consume(10_000, timeout=1.0)
-            idle_s = 0.0 if messages else idle_s + 1.0
+            # it waits that long whenever the batch does not fill, so also for the last records
+            messages = reader.consume(10_000, timeout=POLL_S)
+            idle_s = 0.0 if messages else idle_s + POLL_S
             if idle_s >= LOAD_TIMEOUT_S:
                 raise UnavailableError(
                     f"state topic {place.topic}-{place.partition} stands still before offset {high}",

@@ -20,6 +20,7 @@ TIMEOUT_S = 20.0
 LETTER_BYTES = 2 * 1024**2
 """Largest record of retry and dead-letter topics: an event of the usual limit (1 MiB) and its headers."""
 RETRY_RETENTION = timedelta(days=7)
+COMPACTED_WITHIN = timedelta(days=7)
 DEAD_LETTER_RETENTION = timedelta(days=28)
 
 
@@ -39,10 +40,12 @@ class WantedTopic:
 
 
 def wanted(capabilities: Iterable[Capability], min_insync: int) -> list[WantedTopic]:
-    """Every topic of the catalogue, and each capability's retry and dead-letter topics."""
+    """Every topic of the catalogue, and each capability's retry, dead-letter and versioned state topics."""
     common = {"min.insync.replicas": str(min_insync)}
     found = [WantedTopic(t.name, t.partitions, common | _config(t)) for t in topics.ALL]
     for capability in capabilities:
+        if (state := capability.state) is not None and state not in topics.ALL:
+            found.append(WantedTopic(state.name, state.partitions, common | _config(state)))
         partitions = max(t.partitions for t in capability.consumes)
         larger = common | {"max.message.bytes": str(LETTER_BYTES)}
         retry = larger | {"retention.ms": _ms(RETRY_RETENTION)}
@@ -102,6 +105,8 @@ def _config(topic: topics.Topic) -> dict[str, str]:
     if topic.compacted:
         config["delete.retention.ms"] = _ms(timedelta(days=7))
         config["segment.ms"] = _ms(timedelta(days=1))
+        # else a superseded value of a quiet key may lie there for ever, an erased user's too
+        config["max.compaction.lag.ms"] = _ms(COMPACTED_WITHIN)
     config["retention.ms"] = "-1" if topic.retention is None else _ms(topic.retention)
     return config
 

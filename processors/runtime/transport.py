@@ -28,6 +28,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
 from processors.runtime.letters import NOT_BEFORE_HEADER, number
+from processors.runtime.progress import Outlook, Place
 
 
 class BatchMessage(ConsumerMessage):
@@ -46,13 +47,19 @@ class OffsetTracker:
     """Which offset of one partition may be committed."""
 
     def __init__(self) -> None:
-        self._outstanding: dict[int, int] = {}
+        self._outstanding: dict[int, tuple[int, int]] = {}
         self._next: int | None = None
 
-    def fetched(self, first: int, last: int) -> None:
-        """A message covering ``first``..``last`` was handed on; after a seek it may take the place of others."""
+    def fetched(self, first: int, last: int, at_ms: int = -1) -> None:
+        """A message covering ``first``..``last`` was handed on; after a seek it may take the place of others.
+
+        Args:
+            first: Its first offset.
+            last: Its last offset.
+            at_ms: Since when the first record waits for its work, milliseconds since the epoch; -1: not known.
+        """
         covered = [end for end in self._outstanding if first <= end <= last]
-        self._outstanding[last] = min([first, *(self._outstanding.pop(end) for end in covered)])
+        self._outstanding[last] = min([(first, at_ms), *(self._outstanding.pop(end) for end in covered)])
 
     def done(self, offset: int) -> None:
         """The message that ends at ``offset`` is finished, effects included."""
@@ -63,8 +70,13 @@ class OffsetTracker:
         """Offset to commit: of the oldest unfinished record, else the one after the last finished."""
         if self._next is None:
             return None
-        oldest = min(self._outstanding.values(), default=self._next)
+        oldest, _ = min(self._outstanding.values(), default=(self._next, -1))
         return min(oldest, self._next)
+
+    def oldest_at(self) -> float | None:
+        """Since when the oldest record fetched and unfinished waits, seconds since the epoch; None: there is none."""
+        _, at_ms = min(self._outstanding.values(), default=(0, -1))
+        return at_ms / 1000.0 if at_ms >= 0 else None
 
 
 class _NeverRead(dict[TP, int | None]):
@@ -116,6 +128,15 @@ class GuardedConsumer(driver.Consumer):
         tracker = self._trackers.get(message.tp)
         if tracker is not None:
             tracker.done(message.offset)
+
+    def outlook(self) -> dict[Place, Outlook]:
+        """What is known of each partition that is ours."""
+        return {
+            Place(*tp): Outlook(
+                tracker.oldest_at(), not_before(parked[0]) if (parked := self._parked.get(tp)) else None
+            )
+            for tp, tracker in self._trackers.items()
+        }
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         await super().on_partitions_revoked(revoked)
@@ -173,10 +194,12 @@ class GuardedConsumer(driver.Consumer):
     def _track(self, tp: TP, batch: list[Any]) -> list[Any]:
         tracker = self._trackers.setdefault(tp, OffsetTracker())
         if tp.topic in self.app.batched_topics:
-            tracker.fetched(batch[0].offset, batch[-1].offset)
+            tracker.fetched(batch[0].offset, batch[-1].offset, batch[0].timestamp)
             return [batch]
+        retry = tp.topic in self.app.retry_topics
         for record in batch:
-            tracker.fetched(record.offset, record.offset)
+            due_ms = int(not_before(record) * 1000) if retry else 0
+            tracker.fetched(record.offset, record.offset, max(record.timestamp, due_ms))
         return batch
 
     def _to_message(self, tp: TP, record: Any) -> ConsumerMessage:

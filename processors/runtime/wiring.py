@@ -24,6 +24,7 @@ from schemas import topics
 from schemas.codec import Codec
 
 if TYPE_CHECKING:
+    from features.aliases import ViewAliases
     from features.feast_store import FeastConfig, FeastWriter
     from features.feature_reader import RedisFeatureReader
     from features.milvus_index import MilvusConfig, MilvusIndex
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from models.text_embedding import TextEncoder
     from models.text_moderation import TextModerator
     from processors.content_embedding import Encoders
+    from processors.runtime.upload_log import KafkaUploadLog
 
 
 class Model(Protocol):
@@ -114,6 +116,12 @@ class Wiring:
         self._closers.append(publisher.close)
         return publisher
 
+    @cached_property
+    def upload_log(self) -> KafkaUploadLog:
+        from processors.runtime.upload_log import KafkaUploadLog
+
+        return KafkaUploadLog(self.settings.kafka, self.codec, self.registry.fetch)
+
     # stores
 
     @cached_property
@@ -159,7 +167,18 @@ class Wiring:
     def feature_reader(self) -> RedisFeatureReader:
         from features.feature_reader import RedisFeatureReader
 
-        return RedisFeatureReader(self.redis, self.settings.feast.project, address=self.redis_config.address)
+        return RedisFeatureReader(
+            self.redis,
+            self.settings.feast.project,
+            address=self.redis_config.address,
+            aliases=self.view_aliases,
+        )
+
+    @cached_property
+    def view_aliases(self) -> ViewAliases:
+        from features.aliases import ViewAliases
+
+        return ViewAliases(self.objects)
 
     @cached_property
     def milvus_config(self) -> MilvusConfig:
@@ -240,6 +259,10 @@ class Wiring:
         return _announced(ContentClassifier(**self._session))
 
     # values
+
+    @cached_property
+    def erasure_settle(self) -> timedelta:
+        return timedelta(seconds=self.settings.erasure.settle_s)
 
     @cached_property
     def taste_half_life(self) -> timedelta:

@@ -22,7 +22,7 @@ from processors.serving.ann import PartitionIndexes
 from processors.serving.candidates import Candidates
 from processors.serving.decoding import Decoder
 from processors.serving.item_table import KIND_CODE, ItemTable, Mask, Rows
-from processors.serving.popularity import HOUR_MS, PlayCounts
+from processors.serving.popularity import HOUR_MS, PlayCounts, require_possible
 from schemas.item import ItemChanged
 from schemas.play import PlayAggregate, SongCounted
 from schemas.topics import ITEM_CHANGED, PLAY_AGGREGATED, SONG_COUNTED
@@ -102,7 +102,7 @@ class CatalogueSnapshot:
         """Take one record of a followed topic.
 
         Raises:
-            BadEventError: it does not decode.
+            BadEventError: it does not decode, or its counts are impossible; nothing of it is taken.
             UnavailableError: its schema cannot be fetched at the moment.
         """
         if topic == ITEM_CHANGED.name:
@@ -128,6 +128,8 @@ class CatalogueSnapshot:
                 self._remove(change.item_id)
 
     def _apply_counts(self, counts: Collection[SongCounted]) -> None:
+        for counted in counts:
+            require_possible(counted)
         with self._lock:
             for counted in counts:
                 if self._counts.apply(counted):
@@ -158,7 +160,8 @@ class CatalogueSnapshot:
         if not change.vector:
             return None
         vector = np.asarray(change.vector, np.float32)
-        norm = float(np.linalg.norm(vector))
+        # in float64: the square of a large float32 is none
+        norm = float(np.linalg.norm(vector.astype(np.float64)))
         if vector.shape != (self._table.dim,) or not np.isfinite(norm) or abs(norm - 1.0) > UNIT_TOLERANCE:
             log.warning("vector not searchable", item=change.item_id, shape=vector.shape, norm=norm)
             return None

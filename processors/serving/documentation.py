@@ -26,6 +26,8 @@ PROBLEM_SCHEMA: dict[str, Any] = {
 }
 _PROBLEM_EXAMPLES: dict[int, tuple[str, str]] = {
     400: ("json-malformed", "The body is not JSON: Expecting value at line 1, column 1."),
+    401: ("key-missing", "This needs an API key: send it as `Authorization: Bearer ovk_...`."),
+    403: ("scope-missing", "The API key has none of the scopes that open this: ingest."),
     404: ("media-unknown", "There is no such upload."),
     408: ("body-stalled", "No byte of the body came for 30 s."),
     413: ("upload-too-large", "The file has more than 41943040 bytes."),
@@ -45,20 +47,23 @@ def responses(example: Any, *problems: int, status: int = 200, media_type: str =
             "content": {media_type: {"example": example}},
         }
     }
-    for number in problems:
-        code, detail = _PROBLEM_EXAMPLES[number]
-        body = {
-            "type": f"urn:overture:problem:{code}",
-            "title": code.replace("-", " ").capitalize(),
-            "status": number,
-            "detail": detail,
-            "code": code,
-        }
-        found[number] = {
-            "description": HTTPStatus(number).phrase,
-            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}, "example": body}},
-        }
-    return found
+    return found | {number: problem_answer(number) for number in problems}
+
+
+def problem_answer(status: int) -> dict[str, Any]:
+    """The answer object of a problem document with an example."""
+    code, detail = _PROBLEM_EXAMPLES[status]
+    body = {
+        "type": f"urn:overture:problem:{code}",
+        "title": code.replace("-", " ").capitalize(),
+        "status": status,
+        "detail": detail,
+        "code": code,
+    }
+    return {
+        "description": HTTPStatus(status).phrase,
+        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}, "example": body}},
+    }
 
 
 def json_body(schema: dict[str, Any], example: Any) -> dict[str, Any]:

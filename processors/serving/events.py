@@ -113,6 +113,7 @@ class EventRoutes:
                 methods=["POST"],
                 status_code=202,
                 response_class=Response,
+                dependencies=parts.gate.needs("ingest"),
                 responses=responses({"accepted": 1}, 400, 408, 413, 415, 422, 503, status=202),
                 openapi_extra=json_body(schema, example),
             )

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 
+import structlog
 from fastapi import Request
 
+from features.ownership import INCOMING
 from features.ports import ObjectStore
 from processors.runtime.settings import UploadLimits
 from processors.serving.multipart import FormStream, Part
 from processors.serving.problems import ProblemError
 from processors.serving.sniff import HEAD_BYTES, Family, Sniffed, sniff
 from schemas.common import ObjectRef
-from schemas.errors import BadMediaError
+from schemas.errors import BadMediaError, UnavailableError
 
+log = structlog.get_logger(__name__)
 FORM_OVERHEAD_BYTES = 1024 * 1024
 """What fields and boundaries may add to the file."""
 
@@ -25,7 +29,6 @@ FAMILY_OF_KIND: dict[str, Family] = {
     "score": "image",
     "screenshot": "image",
 }
-OBJECT_PREFIX = "media"
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ class FormReader:
         }
 
     async def read(self, request: Request, family: Family | None = None) -> Form:
-        """Read the whole form; the file is durable when this returns.
+        """Read the whole form; the file is durable when this returns, and waits for ``keep`` or ``discard``.
 
         ``family`` says what the file must be; None: the field ``kind`` says it, wherever it comes. A file
         that comes before ``kind`` is stored under its own family's limit and checked afterwards.
@@ -86,6 +89,32 @@ class FormReader:
             UnavailableError: the object store is away.
         """
         form = Form()
+        try:
+            await self._read(request, family, form)
+        except BaseException:
+            await self.discard(form)
+            raise
+        return form
+
+    async def keep(self, form: Form, key: str) -> None:
+        """Give the file of an accepted form its place; the same file again changes nothing.
+
+        Raises:
+            UnavailableError: the object store is away.
+        """
+        if form.object is not None:
+            await self._objects.move(form.object.key, key)
+
+    async def discard(self, form: Form) -> None:
+        """Remove the file of a form that is not accepted; what cannot be removed now is swept later."""
+        if form.object is None:
+            return
+        try:
+            await self._objects.delete(form.object.key)
+        except UnavailableError as error:
+            log.warning("an unfinished upload stays for now", key=form.object.key, error=str(error))
+
+    async def _read(self, request: Request, family: Family | None, form: Form) -> None:
         largest = self._max_bytes[family] if family else max(self._max_bytes.values())
         stream = FormStream(request, largest + FORM_OVERHEAD_BYTES)
         async for part in stream.parts():
@@ -97,7 +126,6 @@ class FormReader:
                 await self._take(part, form)
         if form.sniffed is not None:
             self._check_late(form, family or _family_of(form))
-        return form
 
     async def _take(self, part: Part, form: Form) -> None:
         rule = self._rules.get(part.name)
@@ -134,7 +162,7 @@ class FormReader:
         form.sniffed = sniffed
         form.object = await self._objects.put_stream(
             _joined(bytes(head), chunks),
-            prefix=OBJECT_PREFIX,
+            prefix=f"{INCOMING}/{uuid.uuid4().hex}",
             max_bytes=limit,
             content_type=sniffed.content_type,
         )

@@ -38,6 +38,7 @@ class HealthRoutes:
             self.metrics,
             methods=["GET"],
             response_class=Response,
+            dependencies=parts.gate.needs("operate"),
             responses=responses("# HELP ...", media_type="text/plain"),
         )
 

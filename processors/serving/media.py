@@ -9,6 +9,7 @@ import orjson
 from fastapi import APIRouter, Request, Response
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
+from processors.runtime import tracing
 from processors.runtime.processor import Emit
 from processors.serving.documentation import responses
 from processors.serving.fields import is_media_id
@@ -20,6 +21,7 @@ from schemas.media import MediaStatus, MediaWithdrawn, TimelineEntry
 from schemas.topics import MEDIA_WITHDRAWN
 from schemas.upload import UploadCreated
 
+OWNER = "owner"
 TERMINAL = frozenset({"published", "rejected", "failed", "deleted"})
 PING_S = 15
 SEND_TIMEOUT_S = 30.0
@@ -50,11 +52,13 @@ class MediaRoutes:
         self._receipts = Receipts(parts.objects, UploadCreated)
         self.router = APIRouter(tags=["media"])
         add = self.router.add_api_route
+        watch = parts.gate.needs("ingest", "operate", "review")
         add(
             "/v1/media/{media_id}",
             self.read,
             methods=["GET"],
             response_class=Response,
+            dependencies=watch,
             responses=responses(EXAMPLE, 404, 422, 503),
         )
         add(
@@ -62,6 +66,7 @@ class MediaRoutes:
             self.events,
             methods=["GET"],
             response_class=Response,
+            dependencies=watch,
             responses=responses(
                 "id: 5\r\nevent: status\r\ndata: {...}\r\n\r\n", 400, 404, 422, 503, media_type="text/event-stream"
             ),
@@ -72,6 +77,7 @@ class MediaRoutes:
             methods=["DELETE"],
             status_code=202,
             response_class=Response,
+            dependencies=parts.gate.needs("ingest", "operate"),
             responses=responses({"media_id": EXAMPLE["media_id"], "state": "withdrawing"}, 404, 422, 503, status=202),
         )
 
@@ -93,15 +99,16 @@ class MediaRoutes:
         return EventSourceResponse(self._changes(status, last), ping=PING_S, send_timeout=SEND_TIMEOUT_S)
 
     async def withdraw(self, media_id: str) -> Response:
-        """Take an upload away; it disappears from answers within seconds."""
-        status = await self._find(media_id)
+        """Take an upload away: it disappears from answers within seconds, and its file and all made of it go too."""
+        await self._find(media_id)
         event = MediaWithdrawn(
             event_id=stable_id("withdrawn", media_id),
             occurred_at=self._parts.now(),
             media_id=media_id,
-            requested_by=status.uploader,
+            requested_by=OWNER,
+            erase=True,
         )
-        await self._parts.publisher.publish([Emit(MEDIA_WITHDRAWN, media_id, event)])
+        await self._parts.publisher.publish([Emit(MEDIA_WITHDRAWN, media_id, event, headers=tracing.headers())])
         body = orjson.dumps({"media_id": media_id, "state": "withdrawing"})
         return Response(body, 202, media_type="application/json")
 

@@ -5,21 +5,27 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from processors.runtime.metrics import build_info
+
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+AGES = (1, 5, 15, 60, 300, 3600, 6 * 3600, 86400, 7 * 86400, 30 * 86400, 180 * 86400)
 BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60)
 
 
 class ServiceMetrics:
     """Every metric of the HTTP service.
 
-    One process has one; with several workers each is scraped by itself.
+    One process has one. With several processes behind one port each has a port of its own for Prometheus
+    (``OVERTURE_HTTP__METRICS_PORT``): the shared one answers for whichever process took the request.
     """
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry or CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        build_info(self.registry)
         self.requests = Counter(
             "overture_http_requests_total",
             "Requests answered.",
@@ -38,6 +44,22 @@ class ServiceMetrics:
         )
         self.degraded = Counter(
             "overture_recommend_degraded_total", "Answers given without a part.", ("part",), registry=self.registry
+        )
+        self.feature_reads = Counter(
+            "overture_feature_reads_total",
+            "Feature rows asked for: found, missing (or older than the view allows), unavailable.",
+            ("view", "outcome"),
+            registry=self.registry,
+        )
+        self.feature_age = Histogram(
+            "overture_feature_age_seconds",
+            "Age of the feature rows read: now less their event time.",
+            ("view",),
+            buckets=AGES,
+            registry=self.registry,
+        )
+        self.dependency_up = Gauge(
+            "overture_dependency_up", "Whether it answered when last asked.", ("dependency",), registry=self.registry
         )
         self.follower_records = Counter(
             "overture_follower_records_total", "Records applied.", ("follower",), registry=self.registry

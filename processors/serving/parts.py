@@ -11,7 +11,9 @@ from features.ports import FeatureReader, ObjectStore, VectorIndex
 from processors.runtime.processor import Publisher
 from processors.runtime.settings import Settings
 from processors.serving.catalogue import CatalogueSnapshot
+from processors.serving.gate import Gate
 from processors.serving.metrics import ServiceMetrics
+from processors.serving.operations.parts import Operations
 from processors.serving.ranking import Ranker
 from processors.serving.recall import Recaller
 from schemas.media import MediaStatus
@@ -56,6 +58,7 @@ class ServiceParts:
 
     Attributes:
         settings: All settings.
+        gate: Who may call what.
         publisher: To the broker; waits for acks.
         objects: Uploaded files and receipts.
         features: Online features, read side.
@@ -67,10 +70,12 @@ class ServiceParts:
         background: Started with the service, stopped in reverse order.
         recaller: Finds candidates; None: the baseline over ``catalogue``.
         ranker: Orders them; None: the baseline.
+        operations: What the page at ``/`` shows.
         now: Clock, UTC, whole milliseconds.
     """
 
     settings: Settings
+    gate: Gate
     publisher: Publisher
     objects: ObjectStore
     features: FeatureReader
@@ -82,4 +87,5 @@ class ServiceParts:
     background: tuple[Background, ...] = ()
     recaller: Recaller | None = None
     ranker: Ranker | None = None
+    operations: Operations = field(default_factory=Operations)
     now: Callable[[], datetime] = utc_now

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from schemas.errors import BadEventError
 from schemas.play import SongCounted
 
 HOUR_MS = 3_600_000.0
+MOST = 2**48
+"""No song has more plays: sums over partitions stay within 64 bits, and within what a float tells apart."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,17 @@ class Plays:
 class _Part:
     offset: int
     plays: Plays
+
+
+def require_possible(counted: SongCounted) -> None:
+    """Refuse counts that would spoil every later sum of the song.
+
+    Raises:
+        BadEventError: a number below zero, above ``MOST`` or not finite.
+    """
+    numbers = (counted.plays, counted.completions, counted.decayed_plays)
+    if not all(math.isfinite(number) and 0 <= number <= MOST for number in numbers):
+        raise BadEventError(f"impossible counts {numbers}", code="value-impossible")
 
 
 class PlayCounts:

@@ -40,14 +40,18 @@ class ProblemError(Exception):
         status: HTTP status, 400..599.
         code: Stable name, lower-case words joined by hyphens.
         detail: Sentence for the caller.
+        headers: Headers of the answer.
         extra: Further members of the document, for example ``pointer`` and ``index``.
     """
 
-    def __init__(self, status: int, code: str, detail: str, **extra: Any) -> None:
+    def __init__(
+        self, status: int, code: str, detail: str, *, headers: Mapping[str, str] | None = None, **extra: Any
+    ) -> None:
         super().__init__(detail)
         self.status = status
         self.code = code
         self.detail = detail
+        self.headers = headers
         self.extra = extra
 
 
@@ -87,7 +91,7 @@ def install(app: FastAPI) -> None:
 
 async def _on_problem(_request: Request, error: Exception) -> Response:
     assert isinstance(error, ProblemError)  # noqa: S101 - registered for this class only
-    return problem_response(error.status, error.code, error.detail, error.extra)
+    return problem_response(error.status, error.code, error.detail, error.extra, error.headers)
 
 
 async def _on_app_error(request: Request, error: Exception) -> Response:

@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import TypeAdapter
 
+from features.ownership import RECEIPTS
 from features.ports import ObjectStore
 from processors.serving.problems import ProblemError
 from schemas.errors import UnavailableError
@@ -23,7 +24,7 @@ E = TypeVar("E", UploadCreated, AvatarChanged)
 class Receipts(Generic[E]):
     """Receipts of one record."""
 
-    def __init__(self, objects: ObjectStore, record: type[E], folder: str = "receipts") -> None:
+    def __init__(self, objects: ObjectStore, record: type[E], folder: str = RECEIPTS) -> None:
         self._objects = objects
         self._folder = folder
         self._adapter: TypeAdapter[E] = TypeAdapter(record)

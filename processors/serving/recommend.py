@@ -10,6 +10,7 @@ import orjson
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field, TypeAdapter
 
+from features.aliases import FIRST
 from features.ports import Vector
 from features.views import CONTENT_JOINT, VIEWS
 from processors.serving.candidates import REASONS, Candidates
@@ -100,9 +101,9 @@ class RecommendRoutes:
         return self._answer(found.because("similar"))
 
     async def features(self, view: str, entity: str) -> Response:
-        """One row of a feature view; bytes are base64."""
-        if view not in VIEWS:
-            raise ProblemError(404, "view-unknown", f"Views: {', '.join(VIEWS)}.")
+        """One row of a feature view; without a version in its name, of the version in use. Bytes are base64."""
+        if view not in VIEWS and view not in FIRST:
+            raise ProblemError(404, "view-unknown", f"Views: {', '.join((*FIRST, *VIEWS))}.")
         row = (await self._parts.features.read(view, [entity]))[0]
         if row is None:
             raise ProblemError(404, "feature-missing", "The view has no fresh row of this entity.")
@@ -137,7 +138,15 @@ class RecommendRoutes:
         add = self.router.add_api_route
         read, unsure = responses(ANSWER_EXAMPLE, 422), responses(ANSWER_EXAMPLE, 404, 422, 503)
         posted = responses(ANSWER_EXAMPLE, 400, 408, 413, 415, 422)
-        add("/v1/recommendations", self.recommendations, methods=["GET"], response_class=Response, responses=read)
+        guard = self._parts.gate.needs("read")
+        add(
+            "/v1/recommendations",
+            self.recommendations,
+            methods=["GET"],
+            response_class=Response,
+            dependencies=guard,
+            responses=read,
+        )
         for path, endpoint, model, example in (
             ("/v1/recall", self.recall, RecallIn, {"user": "u-7", "limit": 100}),
             ("/v1/rank", self.rank, RankIn, {"user": "u-7", "item_ids": ["s-1", "s-2"]}),
@@ -147,16 +156,25 @@ class RecommendRoutes:
                 endpoint,
                 methods=["POST"],
                 response_class=Response,
+                dependencies=guard,
                 responses=posted,
                 openapi_extra=json_body(model.model_json_schema(), example),
             )
-        add("/v1/similar/{item}", self.similar, methods=["GET"], response_class=Response, responses=unsure)
+        add(
+            "/v1/similar/{item}",
+            self.similar,
+            methods=["GET"],
+            response_class=Response,
+            dependencies=guard,
+            responses=unsure,
+        )
         row = {"view": "item_plays_v1", "entity_id": "s-1", "at": "2026-11-21T08:00:00Z", "values": {"plays": 3}}
         add(
             "/v1/features/{view}/{entity}",
             self.features,
             methods=["GET"],
             response_class=Response,
+            dependencies=guard,
             responses=responses(row, 404, 422, 503),
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from processors.serving.decoding import Decoder
 from schemas.media import MediaStatus
@@ -16,10 +16,17 @@ class FollowedStatus:
     Its limit: about 1.5 kB an upload (measured shape: the joint vector is most of it), all uploads since the
     beginning, in each worker. Good for some hundred thousand; beyond that another implementation of the port
     (for example over Redis) belongs here. ``apply`` runs in the follower's thread, the rest on event loops.
+
+    Args:
+        decoder: Decodes the topic.
+        on_change: Told each new status, and None for a forgotten upload; in the follower's thread.
     """
 
-    def __init__(self, decoder: Decoder) -> None:
+    def __init__(
+        self, decoder: Decoder, on_change: Callable[[str, MediaStatus | None], None] = lambda _media_id, _status: None
+    ) -> None:
         self._decoder = decoder
+        self._on_change = on_change
         self._lock = threading.Lock()
         self._newest: dict[str, tuple[int, bytes]] = {}
         self._watchers: dict[str, set[_Watcher]] = {}
@@ -38,14 +45,17 @@ class FollowedStatus:
         if value is None:
             with self._lock:
                 self._newest.pop(key, None)
+            self._on_change(key, None)
             return
-        seq = self._decoder.decode(value, MediaStatus).seq
+        status = self._decoder.decode(value, MediaStatus)
+        seq = status.seq
         with self._lock:
             known = self._newest.get(key)
             if known is not None and seq < known[0]:
                 return
             self._newest[key] = (seq, value)
             watchers = tuple(self._watchers.get(key, ()))
+        self._on_change(key, status)
         for watcher in watchers:
             watcher.wake()
 

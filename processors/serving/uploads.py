@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import cast, get_args
 
 import orjson
 from fastapi import APIRouter, Request, Response
 
+from features import ownership
+from processors.runtime import tracing
 from processors.runtime.processor import Emit
 from processors.serving.documentation import form_body, responses
 from processors.serving.fields import has_visible, idempotency_key, require_choice, require_id, require_language, single
@@ -46,7 +49,6 @@ class UploadRoutes:
         self._uploads = FormReader(parts.objects, limits, rules)
         self._avatars = FormReader(parts.objects, limits, {"user": FieldRule(ID_CHARS)})
         self._receipts = Receipts(parts.objects, UploadCreated)
-        self._avatar_receipts = Receipts(parts.objects, AvatarChanged, "receipts/avatars")
         self.router = APIRouter(tags=["ingest"])
         self._add_routes()
 
@@ -58,22 +60,48 @@ class UploadRoutes:
         """
         key = idempotency_key(request)
         form = await self._uploads.read(request)
-        event = await self._receipts.settle(*self._event_of(form, key))
-        await self._parts.publisher.publish([Emit(UPLOAD_BY_KIND[event.kind], event.media_id, event)])
+        try:
+            event = await self._keep_upload(form, key)
+        except BaseException:
+            await self._uploads.discard(form)
+            raise
+        await self._parts.publisher.publish(
+            [Emit(UPLOAD_BY_KIND[event.kind], event.media_id, event, headers=tracing.headers())]
+        )
         return _accepted({"media_id": event.media_id, "state": "received"})
 
     async def change_avatar(self, request: Request) -> Response:
         """Accept a new avatar."""
         key = idempotency_key(request)
         form = await self._avatars.read(request, "image")
+        try:
+            event = await self._keep_avatar(form, key)
+        except BaseException:
+            await self._avatars.discard(form)
+            raise
+        await self._parts.publisher.publish([Emit(AVATAR_CHANGED, event.user_id, event, headers=tracing.headers())])
+        return _accepted({"event_id": event.event_id, "user": event.user_id, "state": "received"})
+
+    async def _keep_upload(self, form: Form, key: str) -> UploadCreated:
+        """First whose it is, then what it is, then the file: an erasure at any moment finds all that is there."""
+        media, event = self._event_of(form, key)
+        await ownership.claim(self._parts.objects, event.uploader, media, event.occurred_at)
+        event = await self._receipts.settle(media, event)
+        if event.object is not None:
+            await self._uploads.keep(form, event.object.key)
+        return event
+
+    async def _keep_avatar(self, form: Form, key: str) -> AvatarChanged:
         user = require_id("user", single(form.values, "user"))
         if form.object is None:
             raise ProblemError(422, "field-missing", "file is required.", pointer="/file")
         event_id = stable_id("avatar", user, key)
-        event = AvatarChanged(event_id=event_id, occurred_at=self._parts.now(), user_id=user, object=form.object)
-        event = await self._avatar_receipts.settle(event_id, event)
-        await self._parts.publisher.publish([Emit(AVATAR_CHANGED, user, event)])
-        return _accepted({"event_id": event_id, "user": user, "state": "received"})
+        picture = replace(form.object, key=ownership.avatar_key(user, event_id, form.object.sha256))
+        event = AvatarChanged(event_id=event_id, occurred_at=self._parts.now(), user_id=user, object=picture)
+        receipts = Receipts(self._parts.objects, AvatarChanged, ownership.avatar_receipts(user))
+        event = await receipts.settle(event_id, event)
+        await self._avatars.keep(form, event.object.key)
+        return event
 
     def _event_of(self, form: Form, key: str) -> tuple[str, UploadCreated]:
         kind = require_choice("kind", single(form.values, "kind"), KINDS)
@@ -89,13 +117,14 @@ class UploadRoutes:
                 raise ProblemError(422, "field-invalid", "surface: for posts only.", pointer="/surface")
         song_id, language = single(form.values, "song_id"), single(form.values, "language")
         media = media_id(uploader, key)
+        file = form.object and replace(form.object, key=ownership.file_key(media, form.object.sha256))
         return media, UploadCreated(
             event_id=upload_event_id(media),
             occurred_at=self._parts.now(),
             media_id=media,
             kind=cast(MediaKind, kind),
             uploader=uploader,
-            object=form.object,
+            object=file,
             title=single(form.values, "title") or "",
             text=text,
             tags=tuple(tag for tag in form.values.get("tags", []) if tag),
@@ -114,6 +143,7 @@ class UploadRoutes:
             methods=["POST"],
             status_code=202,
             response_class=Response,
+            dependencies=self._parts.gate.needs("ingest"),
             responses=responses({"media_id": EXAMPLE_ID, "state": "received"}, *problems, status=202),
             openapi_extra=form_body(
                 {
@@ -137,6 +167,7 @@ class UploadRoutes:
             methods=["POST"],
             status_code=202,
             response_class=Response,
+            dependencies=self._parts.gate.needs("ingest"),
             responses=responses({"event_id": EXAMPLE_ID, "user": "u-1", "state": "received"}, *problems, status=202),
             openapi_extra=form_body({"user": string, "file": file}, ["user", "file"], {"user": "u-1"}),
         )

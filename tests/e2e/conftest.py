@@ -53,6 +53,7 @@ def system(
         "OVERTURE_REDIS__URL": redis_server.url,
         "OVERTURE_MILVUS__URI": milvus_server.uri,
         "OVERTURE_HTTP__PORT": str(free_port()),
+        "OVERTURE_ERASURE__SETTLE_S": "3",
     }
     with pytest.MonkeyPatch.context() as patch:
         for name, value in variables.items():

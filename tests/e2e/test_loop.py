@@ -12,9 +12,12 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, TopicPartition
 from PIL import Image
 
 from features.views import COLLECTIONS
+from processors.runtime.kafka import reader_config
+from schemas import topics
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
 TERMINAL = {"published", "rejected", "failed", "deleted", "review"}
@@ -30,13 +33,15 @@ def wait(what: str, condition: Callable[[], Any]) -> Any:
     return found
 
 
-def upload(system: Any, kind: str, file: tuple[str, bytes] | None = None, *, key: str = "", **fields: Any) -> str:
+def upload(
+    system: Any, kind: str, file: tuple[str, bytes] | None = None, *, key: str = "", trace: str = "", **fields: Any
+) -> str:
     form = {"kind": kind, "uploader": "ada", **fields}
     files = {"file": file} if file else {"file": (None, b"")}
     if file is None:
         files = {name: (None, str(value).encode()) for name, value in form.items()}
         form = {}
-    headers = {"Idempotency-Key": key or uuid.uuid4().hex}
+    headers = {"Idempotency-Key": key or uuid.uuid4().hex} | ({"traceparent": trace} if trace else {})
     answer = system.api.post("/v1/uploads", data=form, files=files, headers=headers)
     assert answer.status_code == 202, answer.text
     assert answer.json()["state"] == "received"
@@ -247,3 +252,34 @@ def test_progress_is_streamed(system: Any) -> None:
             if line.startswith("data:"):
                 states.append(line)
     assert '"published"' in states[-1]
+
+
+def test_one_trace_goes_from_the_request_to_every_event_of_the_upload(system: Any) -> None:
+    trace = uuid.uuid4().hex
+    media_id = upload(system, "post", ("p.jpg", picture(12)), trace=f"00-{trace}-b7ad6b7169203331-01", title="Followed")
+    assert settled(system, media_id)["state"] == "published"
+    named = {
+        topics.POST_CREATED.name,
+        topics.MEDIA_ANALYSED.name,
+        topics.CONTENT_MODERATED.name,
+        topics.CONTENT_EMBEDDED.name,
+        topics.CONTENT_CLASSIFIED.name,
+        topics.MEDIA_STATUS.name,
+        topics.ITEM_CHANGED.name,
+        topics.ITEM_INDEXED.name,
+    }
+    reader = Consumer(reader_config(system.settings.kafka, f"test-{uuid.uuid4()}"))
+    reader.assign(
+        [TopicPartition(name, number, OFFSET_BEGINNING) for name in named for number in range(topics.PARTITIONS)]
+    )
+    found: list[Message] = []
+
+    def seen() -> set[str]:
+        found.extend(m for m in reader.consume(1000, 0.5) if m.error() is None and m.key() == media_id.encode())
+        return {str(message.topic()) for message in found}
+
+    try:
+        wait("an event in each topic", lambda: seen() == named)
+    finally:
+        reader.close()
+    assert {dict(message.headers())["traceparent"].decode().split("-")[1] for message in found} == {trace}

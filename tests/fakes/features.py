@@ -8,16 +8,17 @@ import io
 import operator
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from features.aliases import FIRST
 from features.checks import check_query, check_row, checked_row, known_collection, known_view
 from features.feature_reader import utc_now
-from features.objects import check_key, content_key
-from features.ports import FeatureRow, Hit, Vector, VectorRow
+from features.objects.common import check_folder, check_key, content_key
+from features.ports import FeatureRow, Hit, StoredObject, Vector, VectorRow
 from schemas.common import ObjectRef
 from schemas.errors import BadEventError, BadMediaError, BugError
 
@@ -57,6 +58,9 @@ class MemoryObjects:
     async def get(self, key: str) -> bytes:
         return self.data[check_key(key)]
 
+    async def size(self, key: str) -> int:
+        return len(self.data[check_key(key)])
+
     async def open_file(self, ref: ObjectRef) -> IO[bytes]:
         data = self.data[check_key(ref.key)]
         if (len(data), hashlib.sha256(data).hexdigest()) != (ref.size_bytes, ref.sha256):
@@ -68,6 +72,18 @@ class MemoryObjects:
 
     async def delete(self, key: str) -> None:
         self.data.pop(check_key(key), None)
+
+    async def move(self, key: str, target: str) -> None:
+        self.data[check_key(target)] = self.data.pop(check_key(key))
+
+    async def walk(self, folder: str = "") -> AsyncIterator[StoredObject]:
+        check_folder(folder)
+        for key, data in sorted(self.data.items()):
+            if key.startswith(f"{folder}/" if folder else ""):
+                yield StoredObject(key, len(data), utc_now())
+
+    async def sweep(self, idle: timedelta) -> int:
+        return 0
 
 
 class MemoryFeatures:
@@ -94,9 +110,30 @@ class MemoryFeatures:
             self.rows.pop((view, each), None)
 
     async def read(self, view: str, entity_ids: Sequence[str]) -> list[FeatureRow | None]:
-        oldest = self._now() - known_view(view).ttl
-        found = [self.rows.get((view, each)) for each in entity_ids]
+        declared = FIRST.get(view) or known_view(view)
+        oldest = self._now() - declared.ttl
+        found = [self.rows.get((declared.name, each)) for each in entity_ids]
         return [row if row is not None and row.at >= oldest else None for row in found]
+
+    async def read_times(self, view: str, entity_ids: Sequence[str]) -> list[datetime | None]:
+        known_view(view)
+        found = [self.rows.get((view, each)) for each in entity_ids]
+        return [None if row is None else row.at for row in found]
+
+    async def scan_ids(self, view: str) -> AsyncIterator[str]:
+        known_view(view)
+        for name, each in list(self.rows):
+            if name == view:
+                yield each
+
+    async def read_old_too(self, view: str, entity_ids: Sequence[str]) -> list[FeatureRow | None]:
+        known_view(view)
+        return [self.rows.get((view, each)) for each in entity_ids]
+
+    async def scan(self, view: str) -> AsyncIterator[list[FeatureRow]]:
+        known_view(view)
+        if rows := [row for (of, _), row in self.rows.items() if of == view]:
+            yield rows
 
     async def read_matrix(
         self, view: str, feature: str, entity_ids: Sequence[str], dim: int
@@ -142,6 +179,10 @@ class MemoryVectors:
     async def fetch(self, collection: str, ids: Sequence[str]) -> dict[str, VectorRow]:
         stored = self._stored(collection)
         return {each: stored[each] for each in ids if each in stored}
+
+    async def scan(self, collection: str) -> AsyncIterator[list[VectorRow]]:
+        if rows := list(self._stored(collection).values()):
+            yield rows
 
     async def search(self, collection: str, vector: Vector, limit: int, where: str = "") -> list[Hit]:
         check_query(collection, vector, limit)

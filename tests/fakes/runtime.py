@@ -8,9 +8,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from processors.runtime.processor import Emit
+from processors.runtime.publisher import Outgoing
 from processors.runtime.state import PartitionState
 from schemas import contracts, topics
 from schemas.codec import Codec
+from schemas.errors import AppError
 from schemas.record import Record
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, 890_000, tzinfo=UTC)
@@ -96,6 +98,17 @@ class MemorySender:
         self.sent.append(Sent(topic, key, value, dict(headers), partition))
         self.log.append(f"sent {topic}")
         return partition or 0, len(self.sent) - 1
+
+    async def send_all(self, records: Sequence[Outgoing]) -> None:
+        """All are sent; then the first failure is raised."""
+        failures = []
+        for record in records:
+            try:
+                await self.send(*record)
+            except AppError as failure:
+                failures.append(failure)
+        if failures:
+            raise failures[0]
 
     def to(self, topic: str) -> list[Sent]:
         return [s for s in self.sent if s.topic == topic]

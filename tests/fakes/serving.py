@@ -16,6 +16,7 @@ from processors.runtime.settings import Settings, UploadLimits
 from processors.serving.app import create_app
 from processors.serving.catalogue import CatalogueSnapshot
 from processors.serving.decoding import Decoder
+from processors.serving.gate import Gate
 from processors.serving.metrics import ServiceMetrics
 from processors.serving.parts import ServiceParts
 from processors.serving.status_view import FollowedStatus
@@ -93,6 +94,9 @@ class MemoryObjects:
     async def delete(self, key: str) -> None:
         self.data.pop(key, None)
 
+    async def move(self, key: str, target: str) -> None:
+        self.data[target] = self.data.pop(key)
+
 
 class MemoryFeatures:
     """Feature rows by view and entity."""
@@ -162,6 +166,7 @@ class Service:
     metrics: ServiceMetrics = field(default_factory=ServiceMetrics)
     probes: dict = field(default_factory=dict)
     background: tuple = ()
+    gate: Gate = field(default_factory=lambda: Gate(None))
 
     def __post_init__(self) -> None:
         self.codec = numbered_codec()
@@ -171,6 +176,7 @@ class Service:
         self.now = NOW
         self.parts = ServiceParts(
             settings=self.settings,
+            gate=self.gate,
             publisher=self.publisher,
             objects=self.objects,
             features=self.features,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
+from typing import Any
 
 import av
 import numpy as np
@@ -17,6 +17,7 @@ from models.media.rejection import RejectedMediaError
 _WINDOW = SAMPLE_RATE // 10
 _SILENCE_RMS = 10 ** (-60 / 20)
 _FLOOR_DBFS = -120.0
+_FLOATS: dict[str, type[np.floating[Any]]] = {"flt": np.float32, "dbl": np.float64}
 
 
 @dataclass(frozen=True)
@@ -69,10 +70,8 @@ class Sound:
             self._format = now
         if self.start_ms is None:
             self.start_ms = 1000.0 * frame.time if frame.time is not None else 0.0
-        if frame.format.name[:3] in ("flt", "dbl"):
-            samples = cast("NDArray[np.float32]", frame.to_ndarray())
-            if not np.isfinite(samples).all():
-                raise RejectedMediaError("media-bad-audio", "samples that are no numbers")
+        if not all(np.isfinite(samples).all() for samples in _floats(frame)):
+            raise RejectedMediaError("media-bad-audio", "samples that are no numbers")
         # the resampler would fill gaps of broken time stamps with silence without end
         frame.pts = None
         self._keep(self._resampler.resample(frame))
@@ -90,11 +89,21 @@ class Sound:
 
     def _keep(self, frames: list[av.AudioFrame]) -> None:
         for frame in frames:
-            part = cast("NDArray[np.int16]", frame.to_ndarray()).reshape(-1)
+            part = np.frombuffer(memoryview(frame.planes[0]), np.int16, frame.samples).copy()
             self.samples += part.size
             if self.samples > self._max_samples:
                 raise RejectedMediaError("media-too-long", f"more than {self._max_samples} samples")
             self._parts.append(part)
+
+
+def _floats(frame: av.AudioFrame) -> list[NDArray[np.floating[Any]]]:
+    """Samples that may be no numbers, plane by plane without a copy; none of an integer format."""
+    dtype = _FLOATS.get(frame.format.name[:3])
+    if dtype is None:
+        return []
+    width = 1 if frame.format.is_planar else len(frame.layout.channels)
+    # a plane may end in padding
+    return [np.frombuffer(memoryview(plane), dtype, frame.samples * width) for plane in frame.planes]
 
 
 def level_of(pcm: NDArray[np.int16]) -> Level:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from obstore.store import MemoryStore
 
+from features.aliases import ViewAliases
 from features.apply import apply_views
 from features.attempts import RedisAttemptLog
 from features.feast_store import FeastConfig, FeastWriter
@@ -76,7 +77,13 @@ async def features(request: pytest.FixtureRequest) -> AsyncIterator[Features]:
     config: FeastConfig = request.getfixturevalue("feast_config")
     client = connect(config.redis)
     writer = request.getfixturevalue("make_writer")(client)
-    reader = RedisFeatureReader(client, config.project, address=config.redis.address, now=lambda: now[0])
+    reader = RedisFeatureReader(
+        client,
+        config.project,
+        address=config.redis.address,
+        now=lambda: now[0],
+        aliases=ViewAliases(MemoryObjects()),
+    )
     yield Features(writer, reader, now)
     await client.aclose()
 

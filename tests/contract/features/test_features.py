@@ -49,6 +49,43 @@ async def test_what_was_pushed_is_read_in_the_order_asked(features, fresh: str) 
     await features.writer.push("user_taste_v1", [])
 
 
+async def test_times_and_ids_of_rows_older_than_their_ttl_too(features, fresh: str) -> None:
+    odd = f"{fresh}[*]?\\é"
+    await features.writer.push("user_taste_v1", [FeatureRow(each, AT, {"plays": 1}) for each in (fresh, odd)])
+    await features.writer.push("item_plays_v1", [FeatureRow(f"{fresh}i", AT, {"plays": 1})])
+    features.now[0] = AT + timedelta(days=181)
+    assert await features.reader.read("user_taste_v1", [fresh]) == [None]
+    assert await features.reader.read_times("user_taste_v1", [fresh, f"{fresh}x", odd]) == [AT, None, AT]
+    found = [each async for each in features.reader.scan_ids("user_taste_v1") if each.startswith(fresh)]
+    assert sorted(found) == sorted([fresh, odd])
+    items = [each async for each in features.reader.scan_ids("item_plays_v1") if each.startswith(fresh)]
+    assert items == [f"{fresh}i"]
+    await features.writer.delete("user_taste_v1", [odd])
+    assert [each async for each in features.reader.scan_ids("user_taste_v1") if each.startswith(fresh)] == [fresh]
+
+
+async def test_a_scan_gives_every_row_once_and_old_ones_too(features, fresh: str) -> None:
+    ids = [f"{fresh}{number}" for number in range(601)]
+    await features.writer.push("user_taste_v1", [FeatureRow(each, AT, FULL) for each in ids])
+    await features.writer.push("item_plays_v1", [FeatureRow(f"{fresh}i", AT, {"plays": 1})])
+    features.now[0] = AT + timedelta(days=400)
+    rows = [row async for batch in features.reader.scan("user_taste_v1") for row in batch]
+    mine = [row for row in rows if row.entity_id.startswith(fresh)]
+    assert sorted(row.entity_id for row in mine) == sorted(ids)
+    assert all(same(row, row.entity_id, AT, FULL) for row in mine)
+    assert same((await features.reader.read_old_too("user_taste_v1", [ids[7]]))[0], ids[7], AT, FULL)
+    await features.writer.delete("user_taste_v1", ids)
+    rows = [row async for batch in features.reader.scan("user_taste_v1") for row in batch]
+    assert not [row for row in rows if row.entity_id.startswith(fresh)]
+
+
+async def test_an_alias_is_the_first_version_until_it_moves(features, fresh: str) -> None:
+    await features.writer.push("item_content_v1", [FeatureRow(fresh, AT, {"title": "t"})])
+    assert same((await features.reader.read("item_content", [fresh]))[0], fresh, AT, {"title": "t"})
+    with pytest.raises(ValueError, match="no feature view"):
+        await features.reader.read("item", [fresh])
+
+
 async def test_views_of_one_entity_do_not_touch_each_other(features, fresh: str) -> None:
     await features.writer.push("item_plays_v1", [FeatureRow(fresh, AT, {"plays": 1})])
     assert await features.reader.read("item_content_v1", [fresh]) == [None]

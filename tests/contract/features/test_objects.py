@@ -43,6 +43,13 @@ async def test_what_was_put_is_got(objects: ObjectStore) -> None:
     assert keys(objects) == ["crops/ab/x.png"]
 
 
+async def test_the_size_is_told_without_reading(objects: ObjectStore) -> None:
+    await objects.put("crops/ab/y.png", b"bytes", "image/png")
+    assert await objects.size("crops/ab/y.png") == 5
+    with pytest.raises(KeyError):
+        await objects.size("crops/ab/z.png")
+
+
 async def test_of_many_writers_of_a_new_key_one_wins(objects: ObjectStore) -> None:
     values = [bytes([n]) * 8 for n in range(8)]
     won = await asyncio.gather(*(objects.put_new("receipts/1", each) for each in values))

@@ -74,6 +74,19 @@ async def test_search_is_by_inner_product_and_filter(vectors: VectorIndex, fresh
     assert {hit.id for hit in await vectors.search("content_joint", query, 10, mine)} == {f"{fresh}1", f"{fresh}2"}
 
 
+async def test_a_scan_gives_every_row_once(vectors: VectorIndex, fresh: str) -> None:
+    ids = [f"{fresh}{number}" for number in range(1203)]
+    await vectors.upsert("content_joint", [row(each, seq=number) for number, each in enumerate(ids)])
+    await vectors.delete("content_joint", ids[:2])
+    found = [each async for batch in vectors.scan("content_joint_v1") for each in batch]
+    mine = {each.id: each for each in found if each.id.startswith(fresh)}
+    assert len([each for each in found if each.id.startswith(fresh)]) == len(mine) == 1201
+    assert [mine[each].scalars["seq"] for each in ids[2:]] == list(range(2, 1203))
+    assert np.array_equal(mine[ids[5]].vector, row("x").vector)
+    await vectors.delete("content_joint", ids)
+    assert not [e for batch in [b async for b in vectors.scan("content_joint")] for e in batch if e.id in mine]
+
+
 async def test_alias_and_name_are_the_same_collection(vectors: VectorIndex, fresh: str) -> None:
     await vectors.upsert("content_joint_v1", [row(fresh)])
     assert (await vectors.fetch("content_joint", [fresh])).keys() == {fresh}

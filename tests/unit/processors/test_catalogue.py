@@ -12,7 +12,14 @@ from processors.runtime.processor import Capability
 from processors.runtime.wiring import GIVEN_BY_THE_WORKER, Wiring
 from schemas import topics
 
-INGEST = {*topics.UPLOADS, topics.SONG_PLAYED, topics.ITEM_INTERACTED, topics.AVATAR_CHANGED, topics.MEDIA_WITHDRAWN}
+INGEST = {
+    *topics.UPLOADS,
+    topics.SONG_PLAYED,
+    topics.ITEM_INTERACTED,
+    topics.AVATAR_CHANGED,
+    topics.MEDIA_WITHDRAWN,
+    topics.USER_ERASED,
+}
 """Topics that the HTTP ingest produces."""
 RUNTIME = {topics.MEDIA_REJECTED, topics.DEAD_LETTERED}
 """Topics that the runner produces for every capability."""

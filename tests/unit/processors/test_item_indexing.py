@@ -10,9 +10,10 @@ import safetensors.numpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from features import ownership
 from features.views import COLLECTIONS
 from processors.item_indexing import STORED_NAMES, item_indexing
-from processors.runtime.processor import Received
+from processors.runtime.processor import Milestone, Received
 from schemas import topics
 from schemas.common import Label
 from schemas.item import ItemChanged
@@ -35,6 +36,7 @@ class Desk:
         self.features = MemoryFeatures(now=lambda: at(1000))
         self.vectors = MemoryVectors()
         self.state = MemoryState()
+        self.milestones: list[Milestone] = []
 
     async def published(self, item: str = "i1", seq: int = 1, has: tuple[str, ...] = ALL, **more: Any) -> ItemChanged:
         arrays = {name: unit(DIMS[name], seq) for name in has}
@@ -67,6 +69,7 @@ class Desk:
         for emit in await item_indexing.handler(batch, **needs):
             assert emit.topic is topics.ITEM_INDEXED
             self.state.values[emit.key] = emit.record
+            self.milestones += [emit.milestone] if emit.milestone else []
 
     async def indexed(self, item: str = "i1") -> set[str]:
         return {alias for alias in COLLECTIONS if await self.vectors.fetch(alias, [item])}
@@ -185,6 +188,17 @@ async def test_a_late_withdrawal_does_not_take_away_what_is_published() -> None:
     assert await desk.indexed() == set(COLLECTIONS)
 
 
+async def test_an_item_is_found_for_the_first_time_once() -> None:
+    desk = Desk()
+    for _ in range(2):
+        await desk.work(await desk.published())
+    await desk.work(await desk.published(seq=2))
+    assert desk.milestones == [Milestone("indexed", NOW)]
+    await desk.work(gone(seq=3))
+    await desk.work(await desk.published(seq=4))
+    assert len(desk.milestones) == 2
+
+
 async def test_everything_twice_is_the_same_as_once() -> None:
     desk = Desk()
     changes = [await desk.published(), await desk.published("i2"), gone("i2")]
@@ -231,3 +245,19 @@ async def test_a_modality_that_an_item_lost_is_taken_away() -> None:
     await desk.work(await desk.published(seq=1))
     await desk.work(await desk.published(seq=2, has=("text", "joint")))
     assert await desk.indexed() == {"content_text", "content_joint"}
+
+
+async def test_an_upload_that_was_erased_meanwhile_waits_for_its_withdrawal() -> None:
+    """Its vectors are gone already; that is no failure, and its neighbours in the batch are indexed."""
+    desk = Desk()
+    erased, other = await desk.published("i1"), await desk.published("i2")
+    del desk.objects.data["derived/items/i1/1"]
+    with pytest.raises(KeyError):
+        await desk.work(erased, other)
+    await ownership.erase_medium(desk.objects, "i1")
+    await desk.work(erased, other)
+    assert await desk.indexed("i1") == set()
+    assert desk.row("i1") is None
+    assert await desk.indexed("i2") == set(COLLECTIONS)
+    await desk.work(gone("i1"))
+    assert desk.row("i1") is None

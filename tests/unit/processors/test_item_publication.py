@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from processors.item_indexing import item_indexing
 from processors.item_publication import Fact, catalogue_change, item_publication, merge
-from processors.runtime.processor import Received
+from processors.runtime.processor import Milestone, Received
 from schemas import topics
 from schemas.common import Label, ObjectRef, Reason
 from schemas.content import ContentClassified, ContentEmbedded, ContentModerated
@@ -24,11 +24,12 @@ from schemas.media import MediaAnalysed, MediaRejected, MediaStatus, MediaWithdr
 from schemas.pipeline import DeadLettered
 from schemas.upload import UploadCreated
 from tests.fakes.features import MemoryFeatures, MemoryObjects, MemoryVectors
-from tests.fakes.runtime import MemoryState, at
+from tests.fakes.runtime import MemoryState, at, codec
 
 MEDIA = str(uuid.uuid5(uuid.NAMESPACE_OID, "m"))
 FILE = ObjectRef(key="uploads/aa/x", sha256="aa", size_bytes=1, content_type="video/mp4")
 VECTORS = ObjectRef(key="derived/items/x", sha256="bb", size_bytes=1, content_type="application/vnd.safetensors")
+THUMBNAIL = ObjectRef(key="derived/aa/x/thumbnail", sha256="cc", size_bytes=1, content_type="image/webp")
 LABELS = (Label(name="jazz", score=0.5),)
 BLOCKED = Reason(code="text-blocked", text="no")
 ORIGINS = {
@@ -60,7 +61,7 @@ def upload(second: float = 0) -> UploadCreated:
 
 
 def analysed(second: float = 1) -> MediaAnalysed:
-    return MediaAnalysed(**derived(second), kind="video", uploader="alice", analyser_version="1")
+    return MediaAnalysed(**derived(second), kind="video", uploader="alice", analyser_version="1", thumbnail=THUMBNAIL)
 
 
 def moderated(decision: str = "approve", second: float = 2, reasons: tuple[Reason, ...] = ()) -> ContentModerated:
@@ -90,8 +91,8 @@ def rejected(stage: str = "media_analysis", second: float = 1, code: str = "medi
     return MediaRejected(**derived(second), stage=stage, reasons=(Reason(code=code, text="t"),))
 
 
-def withdrawn(second: float = 9) -> MediaWithdrawn:
-    return MediaWithdrawn(event_id="w", occurred_at=at(second), media_id=MEDIA, requested_by="alice")
+def withdrawn(second: float = 9, *, erase: bool = False) -> MediaWithdrawn:
+    return MediaWithdrawn(event_id="w", occurred_at=at(second), media_id=MEDIA, requested_by="alice", erase=erase)
 
 
 def dead(capability: str, second: float = 5, topic: str = "", key: str = MEDIA) -> DeadLettered:
@@ -132,9 +133,13 @@ def outcome(status: MediaStatus) -> dict[str, Any]:
         "kind": status.kind,
         "uploader": status.uploader,
         "accepted_at": status.accepted_at,
+        "thumbnail": status.thumbnail,
         "vector": status.vector,
         "vectors": status.vectors,
         "title": status.title,
+        "erased": status.erased,
+        "object": status.object,
+        "stages": {(e.stage, e.state, e.at, e.reasons) for e in status.timeline if e.stage != "item_publication"},
     }
 
 
@@ -170,7 +175,7 @@ def histories(draw: st.DrawFn) -> list[Fact]:
     elif first == "dead":
         facts.append(dead("media_analysis", next(seconds)))
     if draw(st.booleans()):
-        facts.append(withdrawn(next(seconds)))
+        facts.append(withdrawn(next(seconds), erase=draw(st.booleans())))
     return facts
 
 
@@ -180,6 +185,24 @@ def test_any_order_and_any_repetition_end_in_the_same(facts: list[Fact], data: s
     repeated = facts + data.draw(st.lists(st.sampled_from(facts), max_size=6))
     order = data.draw(st.permutations(repeated))
     assert outcome(merged(order)) == outcome(merged(facts))
+
+
+@settings(max_examples=200, deadline=None)
+@given(facts=histories(), seconds=st.permutations([20.0, 21.0, 22.0]), data=st.data())
+def test_an_erasure_wins_over_every_other_fact_in_any_order(
+    facts: list[Fact], seconds: list[float], data: st.DataObject
+) -> None:
+    """Also over a withdrawal that keeps the bytes, whichever of them is newer."""
+    facts = [*facts, withdrawn(seconds[0]), withdrawn(seconds[1], erase=True), withdrawn(seconds[2])]
+    status = merged(data.draw(st.permutations(facts)))
+    assert outcome(status) == outcome(merged(facts))
+    assert (status.state, status.erased) == ("deleted", True)
+    known = codec()
+    told = known.encode(status)
+    for trace in (b"alice", b"Dawn", FILE.key.encode(), VECTORS.key.encode(), THUMBNAIL.key.encode(), b"jazz", b"s1"):
+        assert trace not in told
+    change = catalogue_change(status)
+    assert change is None or b"alice" not in known.encode(change)
 
 
 @settings(max_examples=200, deadline=None)
@@ -367,6 +390,12 @@ def test_a_judgement_revised_replaces_its_reasons() -> None:
     assert merged(facts).reasons == merged(other).reasons == (BLOCKED,)
 
 
+def test_a_fact_that_publication_gave_up_and_a_replay_brought_ends_the_failure() -> None:
+    lost = dead("item_publication", 6, topics.CONTENT_MODERATED.name)
+    assert merged([upload(), analysed(), lost]).state == "failed"
+    assert merged([upload(), analysed(), lost, moderated("review", 7)]).state == "review"
+
+
 def test_a_failure_of_publication_itself_is_no_publication() -> None:
     """``item_publication`` names both a stage of the timeline and a capability that can give an event up."""
     own = dead("item_publication", 6, topics.MEDIA_ANALYSED.name)
@@ -426,6 +455,15 @@ async def test_status_first_then_the_catalogue() -> None:
     emits = await tell(state, embedded())
     assert [(e.topic, e.key) for e in emits] == [(topics.MEDIA_STATUS, MEDIA), (topics.ITEM_CHANGED, MEDIA)]
     assert emits[1].record.change == "published"
+
+
+async def test_what_the_uploader_waits_for_is_measured_once() -> None:
+    state = MemoryState()
+    facts = (upload(), moderated(), embedded(), embedded(), classified(), withdrawn())
+    emits = [emit for fact in facts for emit in await tell(state, fact)]
+    assert [emit.milestone for emit in emits if emit.milestone] == [Milestone("published", at(0))]
+    (emit,) = await tell(MemoryState(), moderated("reject"))
+    assert emit.milestone is None, "since when is not known yet"
 
 
 async def test_a_fact_told_again_says_the_same_again() -> None:

@@ -130,14 +130,37 @@ async def test_the_arrays_are_kept() -> None:
     assert ANALYSER_VERSION in found.blob.key
 
 
-async def test_bytes_seen_before_are_not_opened_again() -> None:
+async def test_a_thumbnail_is_made_from_the_arrays_not_from_the_file() -> None:
+    desk = Desk()
+    ref = await desk.store()
+    found = await desk.work(upload(ref=ref))
+    assert found.thumbnail is not None
+    picture = desk.objects.data[found.thumbnail.key]
+    assert (found.thumbnail.content_type, picture[8:12]) == ("image/webp", b"WEBP")
+    assert found.thumbnail.key.startswith("derived/items/m/")
+    assert (await desk.work(upload(ref=ref))).thumbnail == found.thumbnail
+    assert (await desk.work(upload("post"))).thumbnail is None
+
+
+async def test_a_redelivery_does_not_open_the_file_again() -> None:
+    desk = Desk()
+    ref = await desk.store()
+    one, two = await desk.work(upload(ref=ref)), await desk.work(upload(ref=ref))
+    assert len(desk.analyser.shown) == 1
+    assert one.blob == two.blob
+
+
+async def test_equal_files_of_two_uploads_are_kept_apart() -> None:
+    """Erasing one must not take the other's arrays away."""
     desk = Desk()
     ref = await desk.store()
     one = await desk.work(upload(ref=ref))
     two = await desk.work(upload(ref=ref, event_id="u2", media_id="m2", title="Other"))
-    assert len(desk.analyser.shown) == 1
-    assert one.blob == two.blob
     assert (two.title, two.media_id, two.width_px) == ("Other", "m2", 320)
+    assert one.blob is not None
+    assert two.blob is not None
+    assert (one.blob.key, one.blob.sha256) == (one.blob.key.replace("m2", "m"), two.blob.sha256)
+    assert one.blob.key != two.blob.key
 
 
 async def test_a_redelivery_says_the_same() -> None:

@@ -21,6 +21,7 @@ from processors.runtime.processor import Emit, Received
 from schemas import topics
 from schemas.errors import BadEventError
 from schemas.play import PlayAggregate, RecentPlay, SongCounted, SongPlayed
+from schemas.user import UserErased
 from tests.fakes.features import MemoryFeatures
 from tests.fakes.runtime import NOW, MemoryState, at, codec
 
@@ -423,6 +424,15 @@ async def test_vectors_of_two_spaces_are_not_mixed() -> None:
     assert values["vector"] == pytest.approx(Y)
 
 
+async def test_a_taste_does_not_depend_on_who_else_played() -> None:
+    desk = Desk()
+    await desk.features.push("item_content_v1", [content("s1", X, "v1"), content("s2", Y, "v2")])
+    await desk.work(received([play("e1", song="s1"), play("e2", user="u2", song="s2")]))
+    values = desk.features.rows["user_taste_v1", "u1"].values
+    assert values["vector_version"] == "v1"
+    assert values["vector"] == pytest.approx(X)
+
+
 async def test_features_of_a_song() -> None:
     desk = Desk()
     await desk.work(parts([part(0, 4, 1), part(1, 2, 1)]))
@@ -490,3 +500,72 @@ def test_an_impossible_play_is_refused_before_it_spoils_a_sum(wrong: dict[str, f
     bad = dataclasses.replace(play("e1"), **wrong)
     with pytest.raises(BadEventError):
         count_plays(received([bad]), MemoryState(), HALF_LIFE)
+
+
+# erasure
+
+
+def erasure(second: float, user: str = "u1") -> Received[Any]:
+    event = UserErased(event_id=f"x{second}", occurred_at=at(second), user_id=user, requested_by="test")
+    return Received(event, topics.USER_ERASED.name, 0, int(second))
+
+
+async def test_an_erased_user_is_blank_and_songs_keep_their_counts() -> None:
+    desk = Desk()
+    await desk.work(received([play("e1"), play("e2", song="s2"), play("e3", user="u2")]))
+    await desk.work([erasure(10)])
+    left = desk.state.get("user:u1")
+    assert left == PlayAggregate(
+        aggregate_id="user:u1",
+        plays=0,
+        completions=0,
+        played_ms=0,
+        last_played_at=module.EPOCH,
+        applied_offset=1,
+        erased_at=at(10),
+    )
+    assert ("user_taste_v1", "u1") not in desk.features.rows
+    assert ("user_taste_v1", "u2") in desk.features.rows
+    assert (desk.count("song:s1")[0], desk.count("song:s2")[0], desk.count("user:u2")[0]) == (2, 1, 1)
+
+
+async def test_a_play_from_before_the_erasure_counts_for_nobody_and_one_after_it_is_a_new_start() -> None:
+    desk = Desk()
+    await desk.work([erasure(10)])
+    await desk.work(received([play("late", second=10), play("late", second=10), play("e3", user="u2", second=3)]))
+    assert ("user_taste_v1", "u1") not in desk.features.rows
+    assert (desk.count("user:u1")[0], desk.count("song:s1")[0]) == (0, 1)
+    found = desk.state.get("user:u1")
+    assert isinstance(found, PlayAggregate)
+    assert (found.recent_plays, found.recent_events, found.erased_at) == ((), (), at(10))
+    await desk.work(received([play("new", second=11)], first=3))
+    assert (desk.count("user:u1")[0], desk.count("song:s1")[0]) == (1, 2)
+    assert desk.features.rows["user_taste_v1", "u1"].values["plays"] == 1
+
+
+async def test_an_erasure_that_comes_again_takes_nothing_of_the_new_start() -> None:
+    desk = Desk()
+    await desk.work([erasure(10)])
+    await desk.work(received([play("new", second=11)]))
+    await desk.work([erasure(10), erasure(9)])
+    assert desk.count("user:u1")[0] == 1
+    assert ("user_taste_v1", "u1") in desk.features.rows
+
+
+@settings(max_examples=60, deadline=None)
+@given(log=partition_logs(), second=st.integers(-60, 60), data=st.data())
+async def test_wherever_an_erasure_comes_nothing_older_stays(
+    log: list[SongPlayed], second: int, data: st.DataObject
+) -> None:
+    """Plays before and after, in any cut, a crash and a redelivery between: of the user only newer plays are left."""
+    desk = Desk()
+    place = data.draw(st.integers(0, len(log)))
+    await desk.work(received(log[:place]), lambda emits: emits[: data.draw(st.integers(0, len(emits)))])
+    await desk.work([erasure(second)])
+    await desk.work(received(log))
+    await desk.work([erasure(second)])
+    left = desk.state.get("user:u1")
+    assert isinstance(left, PlayAggregate)
+    assert all(each.played_at > at(second) for each in left.recent_plays)
+    row = desk.features.rows.get(("user_taste_v1", "u1"))
+    assert (row is None) == (left.plays == 0)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from schemas import contracts, topics
 from schemas.codec import Codec, UnknownSchemaError
-from schemas.common import Label, ObjectRef, Reason
+from schemas.common import Exposure, Label, ObjectRef, Reason
 from schemas.content import ContentClassified
 from schemas.errors import BadEventError
 from schemas.media import MediaStatus, MediaWithdrawn, TimelineEntry
@@ -113,10 +113,10 @@ def status() -> MediaStatus:
 
 # Bytes that are out in the world: a change here means that old events are no longer read as they were written.
 GOLDEN: list[tuple[Record, str]] = [
-    (withdrawn(), "046531dcbccccaef66046d31047531"),
+    (withdrawn(), "046531dcbccccaef66046d3104753100"),
     (
         status(),
-        "046d3106047531080602dcbccccaef66dcbccccaef6602026306e99fb30002086a617a7a0000003f00020c75706c6f6164107265636569766564dcbccccaef66000000000002026b0430660e12696d6167652f706e67000200040000803e000080bf00047631",
+        "046d3106047531080602dcbccccaef66dcbccccaef6602026306e99fb30002086a617a7a0000003f00020c75706c6f6164107265636569766564dcbccccaef66000000000002026b0430660e12696d6167652f706e67000200040000803e000080bf000476310000",
     ),
 ]
 
@@ -175,6 +175,30 @@ def test_unknown_id_says_which(known: Codec) -> None:
 
 def test_another_record(known: Codec) -> None:
     assert refused(known, known.encode(status())) == "value-type"
+
+
+@pytest.mark.parametrize("position", [2**31, -(2**31) - 1, 2**62])
+def test_an_int_of_more_than_32_bits(known: Codec, position: int) -> None:
+    """fastavro decodes it; the record could not be written again. Found by fuzzing."""
+    play = SongPlayed(
+        event_id="e",
+        occurred_at=GOLDEN_AT,
+        user_id="u",
+        song_id="s",
+        played_ms=1,
+        duration_ms=2,
+        completion=0.5,
+        exposure=Exposure(surface="", position=2**30, request_id="", experiment=""),
+    )
+    number, varint = position << 1 ^ position >> 63, bytearray()
+    while number > 0x7F:
+        varint.append(number & 0x7F | 0x80)
+        number >>= 7
+    varint.append(number)
+    data = known.encode(play)
+    assert data.count(b"\x80\x80\x80\x80\x08") == 1
+    assert known.decode(data, SongPlayed) == play
+    assert refused(known, data.replace(b"\x80\x80\x80\x80\x08", bytes(varint)), SongPlayed) == "value-undecodable"
 
 
 FUZZED = codec()
@@ -279,6 +303,16 @@ def test_a_field_that_the_writer_lacks_has_its_default() -> None:
     schema["fields"] = [f for f in schema["fields"] if f["name"] != "exposure"]
     known, data = written(schema, {k: v for k, v in PLAY.items() if k != "exposure"})
     assert known.decode(data, SongPlayed) == SongPlayed(**PLAY)
+
+
+def test_a_schema_learned_anew_counts_at_once() -> None:
+    known, plain = written(song_played_schema(), PLAY)
+    assert known.decode(plain, SongPlayed) == SongPlayed(**PLAY)
+    schema = song_played_schema()
+    schema["fields"].insert(2, {"name": "device", "type": "string"})
+    _, longer = written(schema, PLAY | {"device": "phone"})
+    known.learn(int.from_bytes(longer[1:5], "big"), json.dumps(schema))
+    assert known.decode(longer, SongPlayed) == SongPlayed(**PLAY)
 
 
 def test_a_missing_field_without_default_is_a_bad_event() -> None:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,15 +33,18 @@ WAIT_S = 60.0
 
 def environment(settings: Settings) -> dict[str, str]:
     """What a child process needs to have the same settings."""
-    return os.environ | {
-        "OVERTURE_DATA_DIR": str(settings.data_dir),
-        "OVERTURE_KAFKA__BOOTSTRAP": settings.kafka.bootstrap,
-        "OVERTURE_KAFKA__SESSION_TIMEOUT_S": str(settings.kafka.session_timeout_s),
-        "OVERTURE_KAFKA__HEARTBEAT_S": str(settings.kafka.heartbeat_s),
-        "OVERTURE_KAFKA__COMMIT_INTERVAL_S": str(settings.kafka.commit_interval_s),
-        "OVERTURE_REGISTRY__URL": settings.registry.url,
-        "OVERTURE_REDIS__URL": settings.redis.url.get_secret_value(),
-    }
+    kafka = {name: value for name, value in settings.kafka if value not in (None, "")}
+    login = kafka.pop("password", None)
+    return (
+        os.environ
+        | {f"OVERTURE_KAFKA__{name.upper()}": str(value) for name, value in kafka.items()}
+        | ({"OVERTURE_KAFKA__PASSWORD": login.get_secret_value()} if login else {})
+        | {
+            "OVERTURE_DATA_DIR": str(settings.data_dir),
+            "OVERTURE_REGISTRY__URL": settings.registry.url,
+            "OVERTURE_REDIS__URL": settings.redis.url.get_secret_value(),
+        }
+    )
 
 
 class TopicLog:
@@ -87,12 +90,14 @@ class Harness:
         name: Capability of ``tally.py``.
         group: Its name in this test.
         log: Folder of the workers' logs.
+        worker_settings: What the workers get, if it differs from the test's own settings.
     """
 
     settings: Settings
     capability: Capability
     name: str
     log: Path
+    worker_settings: Settings | None = None
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
     logs: dict[str, TopicLog] = field(default_factory=dict)
 
@@ -119,7 +124,7 @@ class Harness:
         with (self.log / f"worker-{len(self.workers)}.log").open("wb") as log:
             worker = subprocess.Popen(
                 [sys.executable, str(HERE / "tally.py"), self.name, self.capability.name],
-                env=environment(self.settings),
+                env=environment(self.worker_settings or self.settings),
                 stdout=log,
                 stderr=log,
                 cwd=HERE.parents[3],
@@ -135,7 +140,7 @@ class Harness:
         self.workers.clear()
         return codes
 
-    def send(self, orders: Iterable[str], keys: int = 50) -> list[str]:
+    def send(self, orders: Iterable[str], keys: int = 50, headers: Sequence[tuple[str, bytes]] = ()) -> list[str]:
         """Publish one event for each order; their event ids. Event i has media id ``<group>/<i mod keys>``."""
         ids = []
         for index, order in enumerate(orders):
@@ -146,12 +151,12 @@ class Harness:
                 requested_by=order,
             )
             ids.append(event.event_id)
-            self.send_bytes(event.media_id.encode(), self.codec.encode(event))
+            self.send_bytes(event.media_id.encode(), self.codec.encode(event), headers)
         assert self.producer.flush(20) == 0
         return ids
 
-    def send_bytes(self, key: bytes, value: bytes) -> None:
-        self.producer.produce(topics.MEDIA_WITHDRAWN.name, key=key, value=value)
+    def send_bytes(self, key: bytes, value: bytes, headers: Sequence[tuple[str, bytes]] = ()) -> None:
+        self.producer.produce(topics.MEDIA_WITHDRAWN.name, key=key, value=value, headers=list(headers))
         self.producer.poll(0)
 
     def answers(self) -> list[str]:
@@ -209,7 +214,9 @@ class Harness:
         finally:
             reader.close()
 
+    @stamina.retry(on=KafkaException, timeout=20)
     def _watermarks(self, topic: str, partition: int) -> tuple[int, int]:
+        """Patient with partitions that were just made."""
         reader = Consumer(reader_config(self.settings.kafka, "watermarks"))
         try:
             low, high = reader.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)

@@ -2,8 +2,8 @@
 
 Run as a program it is a worker process that a test can kill: ``python tally.py NAME GROUP``, settings in the
 environment.
-What to do is written in ``requested_by``: ``ok``, ``slow:<seconds>``, ``raise``, ``flaky`` (raises once), ``away``
-(UnavailableError), ``bad-media``, ``die`` (kills its process).
+What to do is written in ``requested_by``: ``ok``, ``slow:<seconds>``, ``block:<seconds>`` (and the event loop with
+it), ``raise``, ``flaky`` (raises once), ``away`` (UnavailableError), ``bad-media``, ``die`` (kills its process).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import dataclasses
 import os
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -38,6 +39,8 @@ async def behave(event: MediaWithdrawn, memory: dict[str, int]) -> None:
     match order:
         case "slow":
             await asyncio.sleep(float(argument))
+        case "block":
+            time.sleep(float(argument))  # noqa: ASYNC251 - that is what it is told to do
         case "raise":
             raise RuntimeError("told to raise")
         case "flaky":

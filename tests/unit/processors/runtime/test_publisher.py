@@ -11,10 +11,10 @@ from confluent_kafka import KafkaError, KafkaException
 
 from processors.runtime import publisher as module
 from processors.runtime.processor import Emit
-from processors.runtime.publisher import KafkaPublisher
+from processors.runtime.publisher import KafkaPublisher, Outgoing
 from processors.runtime.settings import Kafka
 from schemas import topics
-from schemas.errors import UnavailableError
+from schemas.errors import BugError, UnavailableError
 from schemas.media import MediaWithdrawn
 from tests.fakes.runtime import NOW, codec
 
@@ -143,6 +143,28 @@ async def test_one_failure_of_many_is_raised(publisher: KafkaPublisher) -> None:
     publisher._producer.errors = {1: KafkaError(KafkaError._MSG_TIMED_OUT)}  # type: ignore[attr-defined]
     with pytest.raises(UnavailableError):
         await publisher.publish([Emit(topics.MEDIA_WITHDRAWN, "m", withdrawn()) for _ in range(3)])
+
+
+def letters(count: int) -> list[Outgoing]:
+    return [Outgoing("t", b"k", str(number).encode()) for number in range(count)]
+
+
+async def test_many_return_only_after_the_last_ack(publisher: KafkaPublisher) -> None:
+    publisher._producer.held = True  # type: ignore[attr-defined]
+    sending = asyncio.create_task(publisher.send_all(letters(3)))
+    await asyncio.sleep(0.02)
+    assert not sending.done()
+    publisher._producer.held = False  # type: ignore[attr-defined]
+    await sending
+    assert [p["value"] for p in produced(publisher)] == [b"0", b"1", b"2"]
+    await publisher.send_all([])
+
+
+async def test_one_that_is_never_taken_stops_no_other(publisher: KafkaPublisher) -> None:
+    publisher._producer.trouble = [KafkaException(KafkaError(KafkaError.MSG_SIZE_TOO_LARGE)), FULL]  # type: ignore[attr-defined]
+    with pytest.raises(BugError):
+        await publisher.send_all(letters(3))
+    assert [p["value"] for p in produced(publisher)] == [b"1", b"2"]
 
 
 async def test_a_cancelled_wait_harms_nobody(publisher: KafkaPublisher) -> None:

@@ -297,3 +297,20 @@ def test_read_offsets_drop_nothing() -> None:
     never[SOURCE] = 5
     never.update({SOURCE: 6})
     assert never[SOURCE] is None
+
+
+async def test_the_outlook_says_since_when_the_oldest_waits(consumer: Any, clock: Any) -> None:
+    """A retry counts from when it was due; one that is parked says when it will be."""
+    consumer._thread.ready = {
+        SOURCE: [KafkaRecord("t", offset=4, timestamp=990_000), KafkaRecord("t", offset=5, timestamp=991_000)],
+        RETRY: [due(0, 995), due(1, 1002)],
+    }
+    await poll(consumer, SOURCE, RETRY)
+    outlook = consumer.outlook()
+    assert (outlook[SOURCE].oldest_at, outlook[SOURCE].due_at) == (990.0, None)
+    assert (outlook[RETRY].oldest_at, outlook[RETRY].due_at) == (995.0, 1002.0)
+    consumer._trackers[SOURCE].done(4)
+    consumer._trackers[RETRY].done(0)
+    outlook = consumer.outlook()
+    assert outlook[SOURCE].oldest_at == 991.0
+    assert outlook[RETRY].waits(clock.now)

@@ -14,6 +14,7 @@ from faust.types import TP, ConsumerMessage
 from processors.item_publication import item_publication
 from processors.play_aggregation import play_aggregation
 from processors.runtime.processor import Capability
+from processors.runtime.progress import Progress
 from processors.runtime.settings import Settings
 from processors.runtime.transport import BatchMessage
 from processors.runtime.worker import Worker
@@ -27,6 +28,7 @@ class Runner:
 
     def __init__(self, capability: Capability) -> None:
         self.capability = capability
+        self.progress = Progress(capability.name, capability.group)
         self.seen: list[Any] = []
         self.forgotten: list[Any] = []
         self.gate = asyncio.Event()

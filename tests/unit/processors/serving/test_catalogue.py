@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from processors.serving.catalogue import CatalogueSnapshot, Where
 from processors.serving.decoding import Decoder
+from schemas.errors import BadEventError
 from schemas.play import PlayAggregate, SongCounted
 from schemas.topics import ITEM_CHANGED, PLAY_AGGREGATED, SONG_COUNTED
 from tests.fakes.serving import DIM, NOW, counted, item, no_registry, numbered_codec
@@ -260,3 +262,25 @@ def test_a_change_that_overtakes_the_index_is_not_lost() -> None:
     assert catalogue.nearest(X, 1, Where()).similarity[0] == pytest.approx(0.0)
     assert catalogue.index_stale(10) == 1
     assert catalogue.nearest(Y, 2, Where()).similarity == pytest.approx([1.0, 1.0])
+
+
+@pytest.mark.parametrize(
+    "impossible",
+    [{"plays": 2**50}, {"plays": -1}, {"completions": 2**62}, {"decayed_plays": float("nan")}],
+)
+def test_impossible_counts_are_refused_before_they_spoil_a_sum(impossible: dict[str, float]) -> None:
+    """Two of them did not fit into the column, and each later count of the song failed, too. Found by fuzzing."""
+    catalogue = snapshot()
+    tell(catalogue, item("a"))
+    for partition in (0, 1):
+        with pytest.raises(BadEventError, match="impossible"):
+            tell(catalogue, counted("a", **({"plays": 5, "partition": partition} | impossible)))
+    tell(catalogue, counted("a", 5))
+    assert catalogue.pick(["a"], None).plays.tolist() == [5]
+
+
+def test_a_vector_whose_square_is_too_large_is_not_searchable() -> None:
+    """Found by fuzzing: numpy warned of an overflow."""
+    catalogue = snapshot()
+    tell(catalogue, replace(item("a"), vector=(3e38, 3e38, 0.0, 0.0)))
+    assert catalogue.vector_of("a") is None

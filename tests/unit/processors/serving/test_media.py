@@ -175,7 +175,8 @@ async def test_withdrawal() -> None:
         away = await client.delete(f"/v1/media/{ID}")
     assert [a.status_code for a in answers] == [202, 202]
     first, second = service.publisher.events
-    assert (first.topic, first.key, first.record.requested_by) == (MEDIA_WITHDRAWN, ID, "u-3")
+    assert (first.topic, first.key, first.record.requested_by) == (MEDIA_WITHDRAWN, ID, "owner")
+    assert first.record.erase, "its bytes go too"
     assert first.record.event_id == second.record.event_id
     assert (unknown.status_code, unknown.json()["code"]) == (404, "media-unknown")
     assert (away.status_code, away.json()["code"]) == (503, "broker-unavailable")

@@ -20,7 +20,7 @@ from tests.fakes.serving import MemoryFeatures, Service, item
 @pytest.mark.parametrize(
     ("method", "path", "status", "code"),
     [
-        ("GET", "/", 404, "not-found"),
+        ("POST", "/", 405, "method-not-allowed"),
         ("GET", "/v1/nothing", 404, "not-found"),
         ("GET", "/v1/plays/", 404, "not-found"),
         ("GET", "/v1/plays", 405, "method-not-allowed"),
@@ -125,6 +125,10 @@ async def test_the_document_has_an_example_and_problems_for_every_route() -> Non
         ("/v1/media/{media_id}", "get"),
         ("/v1/media/{media_id}", "delete"),
         ("/v1/media/{media_id}/events", "get"),
+        ("/v1/media/{media_id}/thumbnail", "get"),
+        ("/v1/operations/overview", "get"),
+        ("/v1/operations/items", "get"),
+        ("/v1/operations/items/{media_id}", "get"),
         ("/v1/recommendations", "get"),
         ("/v1/recall", "post"),
         ("/v1/rank", "post"),

@@ -1,0 +1,135 @@
+"""Asking for a user to be forgotten, and seeing how far it is. The workers do it; this only watches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from features.ownership import avatars, claimed, derived_folder, media_folder
+from features.views import COLLECTIONS, ITEM_CONTENT, USER_TASTE
+from processors.runtime.processor import Emit
+from processors.runtime.upload_log import read_to_end
+from processors.runtime.wiring import Wiring
+from schemas.codec import UnknownSchemaError
+from schemas.ids import stable_id
+from schemas.media import MediaStatus
+from schemas.play import PlayAggregate
+from schemas.record import Record
+from schemas.topics import BY_NAME, MEDIA_STATUS, PLAY_AGGREGATED, USER_ERASED
+from schemas.user import UserErased
+
+AT_A_TIME = 500
+
+
+@dataclass(frozen=True)
+class Belongings:
+    """What is known of a user.
+
+    Attributes:
+        media: Ids of uploads.
+        avatars: Number of avatars.
+        taste: Whether there are features of the user.
+    """
+
+    media: frozenset[str]
+    avatars: int
+    taste: bool
+
+
+async def belongings(wiring: Wiring, user: str, until: datetime) -> Belongings:
+    """What an erasure would forget.
+
+    Raises:
+        UnavailableError: a store or the broker does not answer.
+    """
+    media = await wiring.upload_log.media_of(user, until)
+    media |= {media_id async for media_id in claimed(wiring.objects, user, until)}
+    count = len([each async for each in avatars(wiring.objects, user, until)])
+    return Belongings(frozenset(media), count, await _has_taste(wiring, user, until))
+
+
+async def ask(wiring: Wiring, user: str, requested_by: str) -> UserErased:
+    """Ask for everything up to now to be forgotten; durable when this returns.
+
+    Raises:
+        UnavailableError: the broker did not acknowledge it.
+    """
+    now = datetime.now(UTC)
+    at = now.replace(microsecond=now.microsecond // 1000 * 1000)
+    event = UserErased(
+        event_id=stable_id("user-erased", user, at.isoformat()), occurred_at=at, user_id=user, requested_by=requested_by
+    )
+    await wiring.publisher.publish([Emit(USER_ERASED, user, event)])
+    return event
+
+
+async def remains(wiring: Wiring, event: UserErased, media: frozenset[str]) -> list[str]:
+    """What is still to be done, one sentence each; empty when nothing is.
+
+    Args:
+        wiring: The stores.
+        event: What was asked for.
+        media: Uploads known to be the user's.
+
+    Raises:
+        UnavailableError: a store or the broker does not answer.
+    """
+    user, until = event.user_id, event.occurred_at
+    if datetime.now(UTC) < until + wiring.erasure_settle:
+        return ["requests that were being accepted are given time to end"]
+    found = [f"upload {each} is claimed" async for each in claimed(wiring.objects, user, until)]
+    found += [f"avatar {each} is there" async for each in avatars(wiring.objects, user, until)]
+    if await _has_taste(wiring, user, until):
+        found.append(f"{USER_TASTE.name} holds the user")
+    for media_id in sorted(media):
+        for folder in (media_folder(media_id), derived_folder(media_id)):
+            found += [f"object {each.key} is there" async for each in wiring.objects.walk(folder)]
+    found += await _indexed(wiring, sorted(media))
+    # the topics are read from end to end, so only when all else is done
+    return found or _unmerged(wiring, event, media)
+
+
+async def _has_taste(wiring: Wiring, user: str, until: datetime) -> bool:
+    (row,) = await wiring.feature_reader.read(USER_TASTE.name, [user])
+    return row is not None and row.at <= until
+
+
+async def _indexed(wiring: Wiring, media: list[str]) -> list[str]:
+    found = []
+    for start in range(0, len(media), AT_A_TIME):
+        some = media[start : start + AT_A_TIME]
+        rows = await wiring.feature_reader.read(ITEM_CONTENT.name, some)
+        found += [f"{ITEM_CONTENT.name} holds {row.entity_id}" for row in rows if row is not None]
+        for alias in COLLECTIONS:
+            found += [f"{alias} holds {each}" for each in await wiring.vector_index.fetch(alias, some)]
+    return found
+
+
+def _unmerged(wiring: Wiring, event: UserErased, media: frozenset[str]) -> list[str]:
+    """Uploads whose newest status is not erased, and the user's counts if they are from before."""
+    waiting = dict.fromkeys(media, f"{MEDIA_STATUS.name} does not say it yet")
+    state = f"user:{event.user_id}"
+    for message in read_to_end(wiring.settings.kafka, (MEDIA_STATUS.name, PLAY_AGGREGATED.name)):
+        key, value = (message.key() or b"").decode(errors="replace"), message.value()
+        if value is None or not (key == state or key in media):
+            continue
+        record = _decoded(wiring, message.topic() or "", value)
+        if isinstance(record, MediaStatus):
+            done = record.erased
+        else:
+            done = isinstance(record, PlayAggregate) and (record.erased_at or datetime.min.replace(tzinfo=UTC)) >= (
+                event.occurred_at
+            )
+        if done:
+            waiting.pop(key, None)
+        else:
+            waiting[key] = f"{message.topic()} holds it from before"
+    return [f"{key}: {why}" for key, why in sorted(waiting.items())]
+
+
+def _decoded(wiring: Wiring, topic: str, value: bytes) -> Record:
+    try:
+        return wiring.codec.decode(value, BY_NAME[topic].record)
+    except UnknownSchemaError as unknown:
+        wiring.codec.learn(unknown.schema_id, wiring.registry.fetch(unknown.schema_id))
+        return wiring.codec.decode(value, BY_NAME[topic].record)

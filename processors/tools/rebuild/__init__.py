@@ -1,0 +1,1 @@
+"""Fills Redis' features, Feast and Milvus from the topics."""

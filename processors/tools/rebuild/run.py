@@ -1,0 +1,178 @@
+"""One rebuild from its beginning to its end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection as AnyCollection
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from features import milvus_versions
+from features.apply import apply
+from features.views import ITEM_CONTENT, ITEM_PLAYS, USER_TASTE
+from processors.item_indexing import LAYOUTS, Layout, item_indexing
+from processors.play_aggregation import play_aggregation
+from processors.runtime.wiring import Wiring
+from processors.serving.decoding import Decoder
+from processors.tools.rebuild import groups
+from processors.tools.rebuild.fingerprints import Difference, Prints, Target, compare
+from processors.tools.rebuild.newest import NewestRecords
+from processors.tools.rebuild.refill import Advance, Filled, Refill
+from processors.tools.rebuild.sources import ItemSource, PlaySource, Source
+from processors.tools.rebuild.stores import Stores
+from schemas.item import ItemChanged
+from schemas.play import PlayAggregate
+from schemas.topics import ITEM_CHANGED, PLAY_AGGREGATED
+
+WORKERS_LIMIT_S = 300.0
+
+
+@dataclass
+class Rebuilt:
+    """What a rebuild did.
+
+    Attributes:
+        rows: Rows in the stores at the end, by target.
+        differences: What differs from before, by target; only where it was compared.
+        nothing_before: Targets that held no row before although the topics have some.
+        moved: Rows by target that others changed meanwhile; they are not compared.
+        failed: Why a key could not be written, by key.
+        unreadable: Why a record of a topic could not be read, by key.
+        mended: Rows that were put right after the first writing.
+        lag: Records by group that lay before workers when it began: rows made of them count as differences.
+    """
+
+    rows: dict[str, int] = field(default_factory=dict)
+    differences: dict[str, Difference] = field(default_factory=dict)
+    nothing_before: list[str] = field(default_factory=list)
+    moved: dict[str, int] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+    unreadable: dict[str, str] = field(default_factory=dict)
+    mended: int = 0
+    lag: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def equal(self) -> bool:
+        """Whether the stores hold what they held before, where there was something."""
+        told = (difference for name, difference in self.differences.items() if name not in self.nothing_before)
+        return not any(told) and not self.failed and not self.unreadable
+
+
+def targets() -> dict[str, Target]:
+    """Everything that can be rebuilt, by name; every version there is."""
+    every: list[Target] = [USER_TASTE, ITEM_PLAYS]
+    for layout in LAYOUTS.values():
+        every += [layout.view, *layout.collections]
+    return {target.name: target for target in every}
+
+
+async def in_use(wiring: Wiring) -> list[str]:
+    """Names of the targets that readers get.
+
+    Raises:
+        UnavailableError: the object store does not answer.
+    """
+    layout = await _layout_in_use(wiring)
+    collections = [each.name for each in layout.collections]
+    return [layout.view.name, *collections, USER_TASTE.name, ITEM_PLAYS.name]
+
+
+async def rebuild(wiring: Wiring, chosen: AnyCollection[str], tell: Advance, *, comparing: bool) -> Rebuilt:
+    """Empty the chosen targets and fill them from the topics.
+
+    Args:
+        wiring: Settings and stores.
+        chosen: Names of targets.
+        tell: Takes the progress.
+        comparing: Whether to compare the rows with those of before.
+
+    Raises:
+        UnavailableError: broker, registry or a store does not answer, or workers do not get on.
+    """
+    await _prepare(wiring, chosen)
+    stores = Stores(wiring.feature_reader, wiring.feature_writer, wiring.vector_index)
+    kafka, found = wiring.settings.kafka, Rebuilt()
+    for each in (item_indexing, play_aggregation):
+        until = await asyncio.to_thread(groups.ends, kafka, [topic.name for topic in each.consumes])
+        if lag := (await asyncio.to_thread(groups.look, kafka, each.group, until)).lag:
+            found.lag[each.group] = lag
+    emptied = [target for name, target in targets().items() if name in chosen]
+    of_plays = [target for target in emptied if target in (USER_TASTE, ITEM_PLAYS)]
+    decoder = Decoder(wiring.codec, wiring.registry.fetch)
+    catalogue = NewestRecords(kafka, ITEM_CHANGED, ItemChanged, decoder, order=lambda item: item.seq)
+    plays = NewestRecords(kafka, PLAY_AGGREGATED, PlayAggregate, decoder)
+    try:
+        views_too = False
+        for layout in LAYOUTS.values():
+            of_items = [target for target in emptied if target in (layout.view, *layout.collections)]
+            if of_items:
+                source = ItemSource(catalogue, layout, wiring.objects)
+                # a row of it follows the topic whatever the worker does, so there is nothing to wait for
+                await _one(found, wiring, source, stores, of_items, of_items, (), tell, comparing=comparing)
+                views_too = views_too or layout.view in of_items
+        if of_plays or views_too:
+            # a worker that counted while the items were away has written tastes without vectors
+            checked = of_plays if USER_TASTE in of_plays or not views_too else [*of_plays, USER_TASTE]
+            taste = PlaySource(plays, wiring.feature_reader, wiring.taste_half_life)
+            consumed = [topic.name for topic in play_aggregation.consumes]
+            await _one(found, wiring, taste, stores, of_plays, checked, consumed, tell, comparing=comparing)
+    finally:
+        catalogue.close()
+        plays.close()
+    found.unreadable = catalogue.unreadable | plays.unreadable
+    return found
+
+
+async def _layout_in_use(wiring: Wiring) -> Layout:
+    view = await wiring.view_aliases.view(ITEM_CONTENT.alias)
+    return next(each for each in LAYOUTS.values() if each.view == view)
+
+
+async def _prepare(wiring: Wiring, chosen: AnyCollection[str]) -> None:
+    """Views, collections and aliases, even if Milvus was lost as a whole."""
+    await asyncio.to_thread(apply, wiring.feast_config, wiring.milvus_config)
+    collections = [each for layout in LAYOUTS.values() for each in layout.collections if each.name in chosen]
+    await asyncio.to_thread(milvus_versions.make, wiring.milvus_config, collections)
+    used = await _layout_in_use(wiring)
+    await asyncio.to_thread(milvus_versions.make, wiring.milvus_config, used.collections)
+    await asyncio.to_thread(milvus_versions.move_aliases, wiring.milvus_config, used.collections)
+
+
+async def _one(
+    found: Rebuilt,
+    wiring: Wiring,
+    source: Source,
+    stores: Stores,
+    emptied: Sequence[Target],
+    checked: Sequence[Target],
+    waits_for: Sequence[str],
+    tell: Advance,
+    *,
+    comparing: bool,
+) -> None:
+    kafka, group = wiring.settings.kafka, play_aggregation.group
+
+    async def workers_passed() -> None:
+        if waits_for:
+            await groups.passed(kafka, group, waits_for, WORKERS_LIMIT_S)
+
+    tell("reading topics", 0, 0)
+    await asyncio.to_thread(source.advance)
+    tell("reading stores", 0, 0)
+    before = {target.name: await stores.prints(target) for target in emptied} if comparing else {}
+    refill = Refill(source, stores, emptied=emptied, checked=checked, workers_passed=workers_passed, tell=tell)
+    done = await refill.run()
+    _note(found, done, emptied, before)
+
+
+def _note(found: Rebuilt, done: Filled, emptied: Sequence[Target], before: dict[str, Prints]) -> None:
+    found.failed |= done.failed
+    found.mended += done.mended
+    for target in emptied:
+        name = target.name
+        found.rows[name] = len(done.stored[name])
+        found.moved[name] = len(done.moved[name])
+        if name in before:
+            found.differences[name] = compare(target, before[name], done.stored[name], frozenset(done.moved[name]))
+            if not before[name] and done.stored[name]:
+                found.nothing_before.append(name)

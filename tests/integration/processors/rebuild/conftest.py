@@ -1,0 +1,74 @@
+"""Parts of their own: a rebuild reads whole topics and empties whole stores."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from features.apply import apply
+from infra.local.parts import Broker, MilvusServer, RedisServer, Registry
+from processors.catalogue import BY_NAME
+from processors.runtime import topics_admin
+from processors.runtime.registry import SchemaRegistry
+from processors.runtime.settings import Settings
+from processors.runtime.wiring import Wiring
+
+HERE = Path(__file__).parent
+
+
+def load(name: str) -> ModuleType:
+    """A module of this folder; tests are no package."""
+    spec = importlib.util.spec_from_file_location(f"rebuild_{name}", HERE / f"{name}.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="package")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    folder = tmp_path_factory.mktemp("rebuild")
+    with (
+        Broker(folder / "broker") as broker,
+        Registry(folder / "registry", broker.bootstrap) as registry_server,
+        RedisServer(folder / "redis") as redis_server,
+        MilvusServer(folder / "milvus") as milvus_server,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        variables = {
+            "OVERTURE_DATA_DIR": str(folder / "data"),
+            "OVERTURE_KAFKA__BOOTSTRAP": broker.bootstrap,
+            "OVERTURE_KAFKA__SESSION_TIMEOUT_S": "6",
+            "OVERTURE_KAFKA__HEARTBEAT_S": "1",
+            "OVERTURE_KAFKA__COMMIT_INTERVAL_S": "0.3",
+            "OVERTURE_REGISTRY__URL": registry_server.url,
+            "OVERTURE_REDIS__URL": redis_server.url,
+            "OVERTURE_MILVUS__URI": milvus_server.uri,
+        }
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        found = Settings()
+        with closing(SchemaRegistry(found.registry.url)) as registry:
+            needed = [BY_NAME["item_indexing"], BY_NAME["play_aggregation"]]
+            topics_admin.apply(found.kafka, registry, needed)
+        wiring = Wiring(found)
+        apply(wiring.feast_config, wiring.milvus_config)
+        wiring.close()
+        yield found
+
+
+@pytest.fixture
+def world(settings: Settings, tmp_path: Path) -> Iterator[Any]:
+    """Topics with items and plays, and the workers."""
+    found = load("world").World(settings, tmp_path)
+    yield found
+    found.close()

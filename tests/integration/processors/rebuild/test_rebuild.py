@@ -1,0 +1,141 @@
+"""Stores that were emptied and filled from the topics are what they were, row by row."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+import redis
+import typer
+from typer.testing import CliRunner
+
+from features.ports import FeatureRow
+from features.views import ITEM_CONTENT
+from processors.commands.features_rebuild import features_rebuild
+from processors.item_indexing import item_indexing
+from processors.play_aggregation import play_aggregation
+from processors.runtime.wiring import Wiring
+from processors.tools.rebuild import groups
+from processors.tools.rebuild.run import Rebuilt, in_use, rebuild
+
+pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
+CONSUMED = {c.group: [t.name for t in c.consumes] for c in (item_indexing, play_aggregation)}
+
+
+def silent(*_: Any) -> None:
+    pass
+
+
+def rebuilt(world: Any, *views: str, comparing: bool = True) -> Rebuilt:
+    async def work(wiring: Wiring) -> Rebuilt:
+        return await rebuild(wiring, views or await in_use(wiring), silent, comparing=comparing)
+
+    found: Rebuilt = world.run(work)
+    return found
+
+
+def done(world: Any, *names: str) -> bool:
+    kafka = world.settings.kafka
+    return all(not groups.look(kafka, name, groups.ends(kafka, CONSUMED[name])).lag for name in names)
+
+
+def fill(world: Any) -> None:
+    """Items first, so that the tastes of later plays know their vectors."""
+    world.start("item_indexing", "play_aggregation")
+    ids = world.publish(40)
+    world.publish(5, has=("joint", "text", "audio", "image"))
+    world.publish(ids=ids[:5])
+    world.withdraw(ids[5:10])
+    world.wait_for(lambda: done(world, "item-indexing"), "indexing")
+    world.play(600)
+    world.wait_for(lambda: done(world, *CONSUMED), "counting")
+
+
+def test_rebuilt_is_what_was(world: Any) -> None:
+    fill(world)
+    world.stop()
+    before = world.prints()
+    assert set(before["item_content_v1"]) == set(before["content_joint_v1"]) == world.published
+    assert len(before["user_taste_v1"]) == 20
+
+    found = rebuilt(world)
+    assert found.equal, found
+    assert (found.mended, found.nothing_before, found.lag) == (0, [], {})
+    assert world.prints() == before
+
+    # lost as a whole
+    with redis.Redis.from_url(world.settings.redis.url.get_secret_value()) as client:
+        client.flushall()
+    found = rebuilt(world)
+    assert sorted(found.nothing_before) == ["item_content_v1", "item_plays_v1", "user_taste_v1"]
+    assert world.prints() == before
+
+    # differences are found, each by its name
+    lost, other, *_ = sorted(world.published)
+
+    async def harm(wiring: Wiring) -> None:
+        row = (await wiring.feature_reader.read_old_too(ITEM_CONTENT.name, [other]))[0]
+        stored = (await wiring.vector_index.fetch("content_text_v1", [other]))[other]
+        await wiring.feature_writer.delete(ITEM_CONTENT.name, [lost, other])
+        odd = FeatureRow(other, row.at, {**row.values, "title": "other"})
+        await wiring.feature_writer.push(ITEM_CONTENT.name, [odd, FeatureRow("stray", row.at, {"title": "x"})])
+        stored.scalars["kind"] = "video"
+        await wiring.vector_index.upsert("content_text_v1", [stored])
+
+    world.run(harm)
+    command = typer.Typer()
+    command.command()(features_rebuild)
+    answer = CliRunner().invoke(command, ["--compare", "--yes"], env={"COLUMNS": "200"})
+    assert answer.exit_code == 1, answer.output
+    for line in (
+        f"item_content_v1: new: {lost}",
+        "item_content_v1: missing: stray",
+        f"item_content_v1: {other} differs in title",
+        f"content_text_v1: {other} differs in kind",
+        "not equal to before",
+    ):
+        assert line in answer.output, answer.output
+    assert world.prints() == before
+    assert rebuilt(world, "content_text_v1").equal
+
+
+def test_workers_may_go_on(world: Any) -> None:
+    """Uploads, withdrawals and plays during the rebuild: no row is lost, none comes back."""
+    fill(world)
+    stop = threading.Event()
+
+    def live() -> None:
+        while not stop.is_set():
+            new = world.publish(3)
+            world.withdraw([new[0], *sorted(world.published)[:1]])
+            world.play(30)
+            stop.wait(0.2)
+
+    traffic = threading.Thread(target=live)
+    traffic.start()
+    try:
+        found = [rebuilt(world), rebuilt(world)]
+    finally:
+        stop.set()
+        traffic.join()
+    assert all(f.equal for f in found), found
+    assert sum(found[0].moved.values()) > 0
+    world.wait_for(lambda: done(world, *CONSUMED), "the rest")
+    world.stop()
+    after = world.prints()
+    assert set(after["item_content_v1"]) == set(after["content_joint_v1"]) == world.published
+    again = rebuilt(world)
+    # a taste has the vectors of the moment of the last play, and items have come and gone since
+    tastes = again.differences.pop("user_taste_v1")
+    assert again.equal, again
+    assert not tastes.missing
+    assert not tastes.added
+    assert {name for names in tastes.changed.values() for name in names} <= {"vector", "vector_version"}
+    assert again.mended == 0
+    fresh = world.prints()
+    assert rebuilt(world).equal
+    assert world.prints() == fresh
+    for each in np.random.default_rng(1).choice(sorted(world.published), 3):
+        assert each in fresh["content_text_v1"]

@@ -7,7 +7,7 @@ durable as the uploads, so that losing Redis does not move readers back. Without
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import orjson
 
@@ -15,8 +15,13 @@ from features.ports import ObjectStore
 from features.views import VIEWS, View
 from schemas.errors import BugError
 
-FIRST: dict[str, View] = {view.alias: view for view in VIEWS.values()}
-"""By alias: the version that a new installation starts with."""
+
+def first_versions(views: Iterable[View]) -> dict[str, View]:
+    """By alias: its lowest version, which readers get until somebody switches."""
+    return {view.alias: view for view in sorted(views, key=lambda view: view.version, reverse=True)}
+
+
+FIRST = first_versions(VIEWS.values())
 FRESH_S = 1.0
 """Seconds for which an answer is kept: so long after a switch readers may still get the old version."""
 

@@ -49,6 +49,11 @@ class View:
         """The name without its version: what readers ask for who want the version in use."""
         return self.name.rsplit("_v", 1)[0]
 
+    @property
+    def version(self) -> int:
+        """The number at the end of the name."""
+        return int(self.name.rsplit("_v", 1)[1])
+
 
 @dataclass(frozen=True)
 class Collection:

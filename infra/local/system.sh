@@ -17,6 +17,8 @@ if [ -n "${FOR_TESTS:-}" ]; then
   if lacks chromium; then packages+=(chromium); fi
   if [ ! -e /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf ]; then packages+=(fonts-dejavu-core); fi
 fi
+# a peer of the decode benchmark, `make bench`
+if [ -n "${FOR_BENCH:-}" ] && lacks ffmpeg; then packages+=(ffmpeg); fi
 if lacks "$python"; then
   packages+=(python3 python3-venv)
 elif ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then

@@ -1,8 +1,9 @@
 """Empties stores, fills them from a source, and goes over them until they hold what the topics say.
 
 It may run while workers write the same rows: whatever a worker and this do to one row at the same moment is found and
-mended in the next round. A round ends this only if it found nothing to mend, and each round looks at the stores after
-the workers have done all events that were there when it began. See docs/rebuild-and-backfill.md.
+mended in a later round. Each round looks at the stores after the workers have done all events that were there when it
+began. What changed since the round before is left to the workers; this ends when there was nothing else to mend and
+every row that was written here has been seen right since. See docs/rebuild-and-backfill.md.
 """
 
 from __future__ import annotations
@@ -74,6 +75,8 @@ class Refill:
         self._tell = tell
         self._wanted: dict[str, Prints] = {target.name: {} for target in checked}
         self._found = Filled(moved={target.name: set() for target in checked})
+        # rows written here and not seen right since, as (target, row id)
+        self._unseen: set[tuple[str, str]] = set()
 
     async def run(self) -> Filled:
         """Empty, fill, go over.
@@ -87,12 +90,13 @@ class Refill:
         while True:
             self._found.rounds += 1
             mended = await self._round()
-            if not mended:
+            if not mended and not self._unseen:
                 return self._found
-            log.info("rows mended", rows=mended, round=self._found.rounds)
+            log.info("rows mended", rows=mended, unseen=len(self._unseen), round=self._found.rounds)
             self._found.mended += mended
             if self._found.rounds == ROUNDS:
-                raise UnavailableError(f"rows keep changing: {mended} in round {ROUNDS}", code="rebuild-unsettled")
+                text = f"rows keep changing: {mended} mended in round {ROUNDS}, {len(self._unseen)} not seen right yet"
+                raise UnavailableError(text, code="rebuild-unsettled")
 
     async def _derive(self, keys: Sequence[str], write: Iterable[Target]) -> None:
         """Note what keys should have, and write it."""
@@ -109,6 +113,7 @@ class Refill:
                 self._wanted[target.name] |= {i: fingerprint(target, row) for i, row in rows.items()}
                 if rows and target in write:
                     await self._stores.write(target, list(rows.values()))
+                    self._unseen |= {(target.name, row_id) for row_id in rows}
             self._tell("filling", start + len(batch), len(keys))
 
     async def _round(self) -> int:
@@ -117,21 +122,31 @@ class Refill:
         self._found.stored = {target.name: await self._stores.prints(target) for target in self._checked}
         # in this order: what a worker stores was in the topic before, so that no row of it looks like nobody's
         changed = self._source.advance()
+        fresh: set[tuple[str, str]] = set()
         for key in changed:
             for target, row_id in self._source.places(key):
                 self._found.moved.get(target.name, set()).add(row_id)
+                fresh.add((target.name, row_id))
         await self._derive(sorted(changed), write=())
-        return sum([await self._mend(target) for target in self._checked])
+        return sum([await self._mend(target, fresh) for target in self._checked])
 
-    async def _mend(self, target: Target) -> int:
+    async def _mend(self, target: Target, fresh: set[tuple[str, str]]) -> int:
+        """Mend what is wrong and not just on its way through the workers; how many rows."""
         wanted, stored = self._wanted[target.name], self._found.stored[target.name]
-        wrong = [i for i in wanted.keys() | stored.keys() if wanted.get(i) != stored.get(i)]
-        mended = 0
-        for start in range(0, len(wrong), BATCH):
-            mended += await self._mend_batch(target, wrong[start : start + BATCH])
-        return mended
+        wrong = {i for i in wanted.keys() | stored.keys() if wanted.get(i) != stored.get(i)}
+        on_their_way = {i for i in wrong if (target.name, i) in fresh}
+        doubtful = {(name, i) for name, i in self._unseen if name != target.name or i in on_their_way}
+        # what changed while this emptied and filled may have been written by a worker before it was emptied
+        first = self._found.rounds == 1
+        self._unseen = doubtful | ({(target.name, i) for i in on_their_way} if first else set())
+        standing = sorted(wrong - on_their_way)
+        mended: list[str] = []
+        for start in range(0, len(standing), BATCH):
+            mended += await self._mend_batch(target, standing[start : start + BATCH])
+        self._unseen |= {(target.name, row_id) for row_id in mended}
+        return len(mended)
 
-    async def _mend_batch(self, target: Target, ids: Sequence[str]) -> int:
+    async def _mend_batch(self, target: Target, ids: Sequence[str]) -> list[str]:
         keys = {row_id: self._source.key_of(target, row_id) for row_id in ids}
         derived = await self._source.derive(sorted(keys.values()))
         right = derived.rows.get(target.name, {})
@@ -142,12 +157,12 @@ class Refill:
             if keys[row_id] not in derived.failed and self._is_wrong(target, present.get(row_id), right.get(row_id))
         ]
         if not bad:
-            return 0
+            return []
         # away first: Feast keeps a row whose event time is not older
         await self._stores.delete(target, [row_id for row_id in bad if row_id in present])
         if rows := [right[row_id] for row_id in bad if row_id in right]:
             await self._stores.write(target, rows)
-        return len(bad)
+        return bad
 
     def _is_wrong(self, target: Target, present: Row | None, right: Row | None) -> bool:
         if present is None or right is None:

@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from features.aliases import FRESH_S, ViewAliases
+from features.aliases import FIRST, FRESH_S, ViewAliases, first_versions
 from features.views import ITEM_CONTENT, ITEM_PLAYS, VIEWS, View
 from schemas.errors import BugError
 from tests.fakes.features import MemoryObjects
@@ -33,6 +33,13 @@ async def test_an_alias_moves_and_moves_back(newer: View) -> None:
     await mover.move("item_content", ITEM_CONTENT)
     now[0] += FRESH_S
     assert await reader.view("item_content") == ITEM_CONTENT
+
+
+def test_a_release_that_declares_a_new_version_moves_nobody_to_it(newer: View) -> None:
+    tenth = dataclasses.replace(ITEM_CONTENT, name="item_content_v10")
+    for declared in ([ITEM_CONTENT, newer, tenth], [tenth, newer, ITEM_CONTENT]):
+        assert first_versions(declared) == {"item_content": ITEM_CONTENT}
+    assert FIRST["item_content"] == ITEM_CONTENT
 
 
 async def test_a_name_with_a_version_is_itself(newer: View) -> None:

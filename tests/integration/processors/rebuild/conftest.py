@@ -34,7 +34,7 @@ def load(name: str) -> ModuleType:
     return module
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     folder = tmp_path_factory.mktemp("rebuild")
     with (

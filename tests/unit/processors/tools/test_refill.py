@@ -102,7 +102,20 @@ async def test_an_old_row_over_a_new_one_is_mended() -> None:
     topic.coming = [{"a": 5}]
     found = await desk.refill.run()
     assert desk.plays == {"a": 5}
-    assert (found.mended, found.rounds, found.moved) == (1, 2, {ITEM_PLAYS.name: {"a"}})
+    assert (found.mended, found.rounds, found.moved) == (1, 3, {ITEM_PLAYS.name: {"a"}})
+
+
+async def test_steady_traffic_does_not_keep_it_from_ending() -> None:
+    """Each round finds an item that its worker has not written yet; nothing of it was written or emptied here."""
+    topic = Topic(leads=True, a=1)
+    topic.coming = [{}, *({f"new-{number}": 1} for number in range(30))]
+    desk = Desk(topic)
+    found = await desk.refill.run()
+    assert (found.mended, found.rounds) == (0, 1)
+    topic = Topic(leads=True, a=1)
+    topic.coming = [{f"new-{number}": 1} for number in range(30)]
+    found = await Desk(topic).refill.run()
+    assert found.rounds < 5
 
 
 async def test_a_workers_newer_row_stays_where_features_come_before_the_topic() -> None:

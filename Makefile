@@ -17,6 +17,7 @@ STACK       := $(BIN)/python -m infra.local.stack
 # what `make models` calls, and what `make check` calls, one command a line
 MODELS      := $(BIN)/python -m models.build
 TESTS       ?= tests
+BENCHES     ?= play_aggregation reads recallable decode_pass
 # of each property; a decoder has three or four of them
 FUZZ_CASES  ?= 34000
 define CHECKS
@@ -32,7 +33,7 @@ export CHECKS
 
 step = @printf '\033[1m==>\033[0m %s\n' "$(1)"
 
-.PHONY: help run up down status demo test check check-deploy models train test-train test-faults bench fuzz browser system env jars setup
+.PHONY: help run up down status demo test check check-deploy models train test-train test-faults test-hostile bench bench-peers fuzz browser system env jars setup
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -69,6 +70,20 @@ train: $(UV) ## Train the project's own models (torch in an environment of its o
 	$(call step,training environment)
 	@UV_PROJECT_ENVIRONMENT=$(TRAIN) $(UV) sync --frozen --python $(PYTHON) --extra train
 	@for model in text-moderation content-classification; do $(TRAIN)/bin/python -m models.training $$model; done
+
+test-faults: setup ## Break the system on purpose, most of an hour; writes docs/faults.md (needs root)
+	@FAULTS_DOCUMENT=docs/faults.md $(BIN)/pytest -m "faults or faults_short" tests/faults tests/integration/processors/rebuild
+
+test-hostile: setup ## Send the hostile corpus through the sandbox and through the running system
+	@$(BIN)/pytest -o addopts='--import-mode=importlib --strict-markers -ra' -s tests/hostile
+
+bench: setup bench-peers ## Measure speed against peers; writes docs/bench
+	@for bench in $(BENCHES); do $(BIN)/python -m tests.bench.$$bench; done
+
+# Quix Streams pins another confluent-kafka than ours, so the peers live in an environment of their own
+bench-peers: $(UV)
+	@FOR_BENCH=1 PYTHON=$(PYTHON) bash infra/local/system.sh
+	@UV_PROJECT_ENVIRONMENT=$(CURDIR)/.overture/bench $(UV) sync --frozen --project tests/bench/peers --python $(PYTHON)
 
 fuzz: setup ## Fuzz every decoder, 100 000 cases each and by two engines (minutes; docs/fuzzing.md)
 	@$(UV) sync --frozen --python $(PYTHON) --group fuzz

@@ -93,7 +93,8 @@ class DecodePass:
         while True:
             try:
                 packet = next(packets)
-            except StopIteration:
+            # PyAV, at the end: a stream that began after the header, which it has no object for
+            except (StopIteration, IndexError):
                 return
             except FFmpegError:
                 self._bad += 1

@@ -20,8 +20,9 @@ class Limits:
     max_file_bytes: int = 2_000_000_000
 
     # -- process -------------------------------------------------------------------------------
-    # seconds from the request to the result, then the child is killed; media-limit
-    wall_s: float = 20.0
+    # seconds from the request to the result, then the child is killed, so that it never lives
+    # longer than 20; media-limit
+    wall_s: float = 19.5
     # processor seconds of the child (RLIMIT_CPU); media-limit
     cpu_s: int = 20
     # bytes of address space on top of what the warm child has (RLIMIT_AS); with the warm base of
@@ -39,6 +40,9 @@ class Limits:
     picture_max_aspect: float = 60.0
     # frames of an animation; media-too-many-frames
     picture_max_frames: int = 600
+    # pixels of all frames of an animation, each counted as large as the canvas: 600 frames of
+    # 1920 x 1080 fit; media-limit
+    picture_animation_pixels: int = 1_300_000_000
 
     # -- video ---------------------------------------------------------------------------------
     # pixels of one frame (4096 x 2304 and everything usual below it), aspect; media-too-large

@@ -30,6 +30,11 @@ from models.media.rejection import RejectedMediaError
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "HEIF")
 # what Pillow's parsers raise on broken input, besides OSError
 _BROKEN = (SyntaxError, ValueError, TypeError, IndexError, KeyError, EOFError, OverflowError, AttributeError)
+_OTHER_TYPES = (
+    *(b"BM", b"II*\0", b"MM\0*", b"%!PS", b"8BPS", b"\0\0\1\0", b"<svg", b"<?xml", b"%PDF", b"PK\x03\x04", b"DDS "),
+    *(b"\0\0\0\x0cjP", b"ID3", b"OggS", b"fLaC", b"\x1a\x45\xdf\xa3", b"\xff\xfb", b"\xff\xf3", b"\x7fELF"),
+)
+_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _EXIF_ORIENTATION = 0x0112
 _EXIF_TEXT = {0x010E: "description", 0x013B: "artist", 0x8298: "copyright"}
 # orientation -> (mirror left to right first, counter-clockwise quarter turns)
@@ -81,7 +86,7 @@ def analyse(file: IO[bytes], limits: Limits) -> Findings:
     except (PermissionError, ImportError):
         raise  # the sandbox was asked for something: that is ours
     except OSError as error:
-        cut = "truncated" in str(error) or "broken data stream" in str(error)
+        cut = "truncated" in str(error).lower() or "broken data stream" in str(error)
         raise RejectedMediaError("media-truncated" if cut else "media-unreadable", str(error)) from error
     except (*_BROKEN, RuntimeError, struct.error) as error:
         # PngImagePlugin's limits on text chunks: a bomb
@@ -92,8 +97,8 @@ def analyse(file: IO[bytes], limits: Limits) -> Findings:
 
 def _unidentified(head: bytes) -> tuple[str, str]:
     """Whether it is another kind of picture or nothing at all."""
-    known = (b"BM", b"II*\0", b"MM\0*", b"%!PS", b"8BPS", b"\0\0\1\0", b"<svg", b"<?xml", b"%PDF")
-    if head.startswith(known):
+    other_iso = head[4:8] == b"ftyp" and head[8:12] not in _HEIF_BRANDS
+    if head.startswith(_OTHER_TYPES) or other_iso:
         return "media-type", "a picture of a kind that is not accepted"
     return "media-unreadable", "no picture"
 
@@ -153,7 +158,7 @@ def _read_frames(image: Image.Image, store: CandidateStore, limits: Limits, *, s
         image.draft("RGB", (2 * limits.frame_long_side, 2 * limits.frame_long_side))
         store.add(0, to_rgb(image, limits.frame_long_side))
         return [0]
-    now, ends = 0, []
+    now, pixels, ends = 0, 0, []
     for number in range(limits.picture_max_frames + 1):
         try:
             image.seek(number)
@@ -162,6 +167,10 @@ def _read_frames(image: Image.Image, store: CandidateStore, limits: Limits, *, s
         if number == limits.picture_max_frames:
             raise RejectedMediaError("media-too-many-frames", f"more than {number} frames")
         _check_size(image, limits)
+        # a frame of one pixel costs as much as its canvas
+        pixels += image.width * image.height
+        if pixels > limits.picture_animation_pixels:
+            raise RejectedMediaError("media-limit", f"more than {pixels} pixels in {number + 1} frames")
         store.add(now, to_rgb(image, limits.frame_long_side))
         # browsers show frames of 0 or 10 ms for 100 ms
         shown = int(image.info.get("duration") or 0)

@@ -31,7 +31,9 @@ out = Console()
 
 
 @app.command()
-def run(names: Annotated[list[str], typer.Argument(help="Capabilities, for example media_analysis or item_indexing@2.")]) -> None:
+def run(
+    names: Annotated[list[str], typer.Argument(help="Capabilities, for example media_analysis or item_indexing@2.")],
+) -> None:
     """Run capabilities in this process, each as a consumer group of its own."""
     from processors.catalogue import BY_NAME, find
     from processors.runtime import logs, worker

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import structlog
@@ -65,10 +66,15 @@ class OffsetSource(Protocol):
 
 
 class Offsets:
-    """``OffsetSource`` by the admin client."""
+    """``OffsetSource`` by the admin client.
 
-    def __init__(self, admin: AdminClient) -> None:
-        self._admin = admin
+    A client that was refused is replaced: one that saw a leader die may keep its epoch and be refused for ever
+    (``FENCED_LEADER_EPOCH``, seen when one of three brokers came back).
+    """
+
+    def __init__(self, connect: Callable[[], AdminClient]) -> None:
+        self._connect = connect
+        self._admin: AdminClient | None = None
 
     def ends(self, places: Collection[Place]) -> dict[Place, int]:
         """See ``OffsetSource``."""
@@ -83,16 +89,28 @@ class Offsets:
         if not places:
             return {}
         asked = ConsumerGroupTopicPartitions(group, [TopicPartition(p.topic, p.partition) for p in places])
-        futures = self._admin.list_consumer_group_offsets([asked], request_timeout=REQUEST_S)
-        found = futures[group].result(REQUEST_S).topic_partitions
+        with self._client() as admin:
+            futures = admin.list_consumer_group_offsets([asked], request_timeout=REQUEST_S)
+            found = futures[group].result(REQUEST_S).topic_partitions
         return {Place(f.topic, f.partition): f.offset for f in found if f.error is None and f.offset >= 0}
 
     def _list(self, places: Collection[Place], which: Any) -> dict[Place, int]:
         if not places:
             return {}
         asked = {TopicPartition(p.topic, p.partition): which for p in places}
-        futures = self._admin.list_offsets(asked, request_timeout=REQUEST_S)
-        return {Place(t.topic, t.partition): future.result(REQUEST_S).offset for t, future in futures.items()}
+        with self._client() as admin:
+            futures = admin.list_offsets(asked, request_timeout=REQUEST_S)
+            return {Place(t.topic, t.partition): future.result(REQUEST_S).offset for t, future in futures.items()}
+
+    @contextmanager
+    def _client(self) -> Iterator[AdminClient]:
+        if self._admin is None:
+            self._admin = self._connect()
+        try:
+            yield self._admin
+        except (KafkaException, TimeoutError):
+            self._admin = None
+            raise
 
 
 class Monitor(threading.Thread):
@@ -121,7 +139,7 @@ class Monitor(threading.Thread):
         self.backlogs: dict[str, Mapping[Place, Backlog]] = {}
         self.broker_up: bool | None = None
         self._progresses = progresses
-        self._offsets = offsets or Offsets(AdminClient(client_config(settings.kafka)))
+        self._offsets = offsets or Offsets(lambda: AdminClient(client_config(settings.kafka)))
         self._stall_s = settings.worker.stall_s
         self._interval_s = min(INTERVAL_S, self._stall_s / 4)
         self._watchdog = Watchdog(self._stall_s, self._interval_s)

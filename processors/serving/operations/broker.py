@@ -112,6 +112,8 @@ class KafkaReader:
         try:
             return self._read(self._admin)
         except KafkaException as error:
+            # a client that saw a leader die may be refused for ever: the next reading has a new one
+            self._admin = None
             raise UnavailableError(f"the broker does not answer: {error}", code="broker-unavailable") from error
 
     def _read(self, admin: AdminClient) -> Reading:

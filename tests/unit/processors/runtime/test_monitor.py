@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
+from concurrent.futures import Future
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
 from prometheus_client import CollectorRegistry
 
 from processors.runtime.endpoint import worker_checks
 from processors.runtime.metrics import ProgressMetrics
-from processors.runtime.monitor import MAX_SAMPLES, Ends, Monitor
+from processors.runtime.monitor import MAX_SAMPLES, Ends, Monitor, Offsets
 from processors.runtime.progress import Outlook, Place, Progress
 from processors.runtime.settings import Settings
 
@@ -142,3 +145,28 @@ def test_alive_is_a_loop_that_comes_by_and_ready_is_a_share_of_the_group() -> No
     one.joined, one.beat_at = True, one.beat_at - 61
     assert checks["/livez"]() == {"one": False, "other": True}
     assert checks["/readyz"]() == {"one": True, "other": False}
+
+
+class Fenced:
+    """An admin client that kept the epoch of a leader that died."""
+
+    def list_offsets(self, *_: Any, **__: Any) -> Any:
+        raise KafkaException(KafkaError(KafkaError.FENCED_LEADER_EPOCH))
+
+
+class Fresh:
+    """One that was made since."""
+
+    def list_offsets(self, asked: Any, **_: Any) -> Any:
+        done: Future[Any] = Future()
+        done.set_result(SimpleNamespace(offset=7))
+        return dict.fromkeys(asked, done)
+
+
+def test_a_client_that_is_refused_is_replaced() -> None:
+    clients = iter([Fenced(), Fresh()])
+    offsets = Offsets(lambda: cast(AdminClient, next(clients)))
+    place = Place("t", 0)
+    with pytest.raises(KafkaException):
+        offsets.ends([place])
+    assert offsets.ends([place]) == offsets.starts([place]) == {place: 7}

@@ -13,10 +13,12 @@ replay what is not above it was seen already. A client that sends the same event
 from __future__ import annotations
 
 import dataclasses
+import struct
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import cast
+from hashlib import blake2b
+from typing import Any, cast
 
 import numpy as np
 
@@ -24,7 +26,7 @@ from features.ports import FeatureReader, FeatureRow, FeatureWriter, Vector
 from features.views import ITEM_CONTENT, ITEM_PLAYS, USER_TASTE
 from processors.runtime.processor import Emit, Received, State, capability
 from schemas.errors import BadEventError
-from schemas.play import AppliedEvent, PlayAggregate, RecentPlay, SongCounted, SongPlayed
+from schemas.play import PlayAggregate, RecentPlay, SongCounted, SongPlayed
 from schemas.topics import PLAY_AGGREGATED, SONG_COUNTED, SONG_PLAYED, USER_ERASED
 from schemas.user import UserErased
 
@@ -34,6 +36,7 @@ RECENT_PLAYS = 50
 RECENT_EVENTS = 1000
 """Most events remembered by id for each user: a request holds that many, and its client may send it again."""
 LONGEST_PLAY_MS = 7 * 24 * 3600 * 1000
+APPLIED = struct.Struct(">16sq?")
 TICK = timedelta(milliseconds=1)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Batch = Sequence[Received[SongPlayed | SongCounted | UserErased]]
@@ -110,8 +113,9 @@ def count_plays(
         if song is None:
             song = songs[play.song_id] = _Count(_known(state, f"song:{play.song_id}"), half_life)
         # one from before an erasure counts for nobody: its repeats would not be known as such
-        repeated = user.fences(play) or user.has_repeat(play.event_id, offset)
-        user.hear(play, offset, repeated=repeated)
+        event = _digest(play.event_id)
+        repeated = user.fences(play) or user.has_repeat(event, offset)
+        user.hear(play, event, offset, repeated=repeated)
         song.count(play, offset, repeated=repeated)
     return {k: u.aggregate() for k, u in users.items()}, {k: s.aggregate() for k, s in songs.items()}
 
@@ -147,15 +151,17 @@ class _Count:
         return True
 
     def aggregate(self) -> PlayAggregate:
-        return dataclasses.replace(
-            self._before,
-            plays=self._plays,
-            completions=self._completions,
-            played_ms=self._played_ms,
-            decayed_plays=self._decayed,
-            last_played_at=self._last,
-            applied_offset=self._applied,
-        )
+        return dataclasses.replace(self._before, **self._changed())
+
+    def _changed(self) -> dict[str, Any]:
+        return {
+            "plays": self._plays,
+            "completions": self._completions,
+            "played_ms": self._played_ms,
+            "decayed_plays": self._decayed,
+            "last_played_at": self._last,
+            "applied_offset": self._applied,
+        }
 
 
 class _Listener(_Count):
@@ -164,23 +170,31 @@ class _Listener(_Count):
     def __init__(self, before: PlayAggregate, half_life: timedelta) -> None:
         super().__init__(before, half_life)
         self._heard = deque(before.recent_plays, RECENT_PLAYS)
-        self._events = deque(before.recent_events, RECENT_EVENTS)
+        # packed: a thousand of them as objects cost more than all the plays of a batch
+        self._applied_events = bytearray(before.recent_ids or b"")
+        for event in before.recent_events:
+            self._applied_events += APPLIED.pack(_digest(event.event_id), event.offset, event.repeated)
         self._feature_at = before.feature_at
         self._erased_at = before.erased_at
-        self._offsets: dict[str, list[AppliedEvent]] = {}
-        for event in before.recent_events:
-            self._offsets.setdefault(event.event_id, []).append(event)
 
-    def has_repeat(self, event_id: str, offset: int) -> bool:
+    def has_repeat(self, event: bytes, offset: int) -> bool:
         """Whether the play at ``offset`` repeats an earlier one; the same answer when it is delivered again."""
-        known = self._offsets.get(event_id, ())
-        return any(e.offset < offset or (e.offset == offset and e.repeated) for e in known)
+        return any(known < offset or (known == offset and repeated) for known, repeated in self._known_at(event))
+
+    def _known_at(self, event: bytes) -> Iterator[tuple[int, bool]]:
+        """Offset of each event with this digest, and whether it was a repeat."""
+        place = self._applied_events.find(event)
+        while place >= 0:
+            if place % APPLIED.size == 0:
+                _, offset, repeated = APPLIED.unpack_from(self._applied_events, place)
+                yield offset, repeated
+            place = self._applied_events.find(event, place + 1)
 
     def fences(self, play: SongPlayed) -> bool:
         """Whether the play is from before the user was erased."""
         return self._erased_at is not None and play.occurred_at <= self._erased_at
 
-    def hear(self, play: SongPlayed, offset: int, *, repeated: bool) -> None:
+    def hear(self, play: SongPlayed, event: bytes, offset: int, *, repeated: bool) -> None:
         if offset <= self._applied:
             return
         if self.count(play, offset, repeated=repeated):
@@ -189,17 +203,15 @@ class _Listener(_Count):
             self._heard.append(RecentPlay(item_id=play.song_id, completion=play.completion, played_at=play.occurred_at))
         if self.fences(play):
             return
-        event = AppliedEvent(event_id=play.event_id, offset=offset, repeated=repeated)
-        self._events.append(event)
-        self._offsets.setdefault(play.event_id, []).append(event)
+        self._applied_events += APPLIED.pack(event, offset, repeated)
 
-    def aggregate(self) -> PlayAggregate:
-        return dataclasses.replace(
-            super().aggregate(),
-            recent_plays=tuple(self._heard),
-            recent_events=tuple(self._events),
-            feature_at=self._feature_at,
-        )
+    def _changed(self) -> dict[str, Any]:
+        return super()._changed() | {
+            "recent_plays": tuple(self._heard),
+            "recent_events": (),
+            "recent_ids": bytes(self._applied_events[-RECENT_EVENTS * APPLIED.size :]) or None,
+            "feature_at": self._feature_at,
+        }
 
 
 def add_parts(parts: Iterable[SongCounted], state: State, half_life: timedelta) -> dict[str, PlayAggregate]:
@@ -245,6 +257,10 @@ def _refuse_impossible(play: SongPlayed) -> None:
         )
 
 
+def _digest(event_id: str) -> bytes:
+    return blake2b(event_id.encode(), digest_size=16).digest()
+
+
 def _known(state: State, key: str) -> PlayAggregate:
     found = state.get(key)
     if isinstance(found, PlayAggregate):
@@ -272,7 +288,8 @@ def _next_time(before: datetime | None, played_at: datetime) -> datetime:
 
 
 def _decay(age: timedelta, half_life: timedelta) -> float:
-    return float(0.5 ** (age / half_life))
+    # one of the two ages in each count is none, and this is asked twice for each count
+    return float(0.5 ** (age / half_life)) if age else 1.0
 
 
 def _part(song_id: str, partition: int, aggregate: PlayAggregate) -> SongCounted:

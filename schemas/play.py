@@ -114,10 +114,12 @@ class PlayAggregate(Record):
         last_played_at: Newest play counted, UTC.
         applied_offset: Offset of the last play applied: what is not above it was seen already.
         feature_at: Event time of the features pushed last, UTC; grows with every change.
-        recent_events: Events applied last, newest last: a client's repeat is not counted twice; users only.
+        recent_events: Written before recent_ids was there; read, and not written any more.
         recent_plays: Last plays, newest last; users only.
         partials: Counts by source partition; totals only.
         erased_at: When the user was erased last, UTC: plays up to then do not count; users only.
+        recent_ids: Events applied last, newest last: a client's repeat is not counted twice; users only. 25 bytes
+            each: BLAKE2b of the event id (16), offset (8, big endian), 1 if it was a repeat.
     """
 
     CONTRACT: ClassVar[str] = "overture.play.PlayAggregate"
@@ -134,3 +136,4 @@ class PlayAggregate(Record):
     recent_plays: tuple[RecentPlay, ...] = ()
     partials: tuple[SongCounted, ...] = ()
     erased_at: datetime | None = None
+    recent_ids: bytes | None = None

@@ -11,11 +11,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import wait
 from contextlib import contextmanager
 from typing import Any, Protocol
 
 import structlog
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
 from processors.runtime.kafka import client_config
@@ -68,8 +69,8 @@ class OffsetSource(Protocol):
 class Offsets:
     """``OffsetSource`` by the admin client.
 
-    A client that was refused is replaced: one that saw a leader die may keep its epoch and be refused for ever
-    (``FENCED_LEADER_EPOCH``, seen when one of three brokers came back).
+    A client that saw a leader die may keep its epoch and be refused for ever (seen when one of three brokers came
+    back): it is replaced. While no broker answers it is kept: to end a client with open requests is asking for trouble.
     """
 
     def __init__(self, connect: Callable[[], AdminClient]) -> None:
@@ -100,7 +101,8 @@ class Offsets:
         asked = {TopicPartition(p.topic, p.partition): which for p in places}
         with self._client() as admin:
             futures = admin.list_offsets(asked, request_timeout=REQUEST_S)
-            return {Place(t.topic, t.partition): future.result(REQUEST_S).offset for t, future in futures.items()}
+            wait(futures.values(), REQUEST_S)
+            return {Place(t.topic, t.partition): future.result(0).offset for t, future in futures.items()}
 
     @contextmanager
     def _client(self) -> Iterator[AdminClient]:
@@ -108,8 +110,9 @@ class Offsets:
             self._admin = self._connect()
         try:
             yield self._admin
-        except (KafkaException, TimeoutError):
-            self._admin = None
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError.FENCED_LEADER_EPOCH:
+                self._admin = None
             raise
 
 

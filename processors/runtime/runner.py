@@ -23,6 +23,7 @@ from processors.runtime.letters import TRACEPARENT, Headers, Letter, clean_text
 from processors.runtime.processor import Capability, Emit, Received
 from processors.runtime.progress import Progress
 from processors.runtime.publisher import Outgoing
+from processors.runtime.quarantine import Quarantine
 from processors.runtime.state import CompactedState
 from schemas.codec import Codec, UnknownSchemaError
 from schemas.common import Reason
@@ -76,6 +77,7 @@ class Runner:
         needs: dict[str, Any],
         state: CompactedState[Any] | None = None,
         max_deliveries: int = 2,
+        quarantine: Quarantine | None = None,
     ) -> None:
         """
         Args:
@@ -87,6 +89,7 @@ class Runner:
             needs: The handler's keyword arguments by name.
             state: Loader of the state topic, for stateful capabilities.
             max_deliveries: Starts without an end after which an event is given up.
+            quarantine: Shared by all runners of the process; None: this is the only one.
         """
         self.capability = capability
         self.progress = Progress(capability.group.replace("-", "_"), capability.group)
@@ -96,6 +99,7 @@ class Runner:
         self._attempts = attempts
         self._state = state
         self._max_deliveries = max_deliveries
+        self._quarantine = quarantine or Quarantine()
         accepted = inspect.signature(capability.handler).parameters
         self._needs = {name: value for name, value in needs.items() if name in accepted}
         self._wants_place = "received" in accepted
@@ -127,15 +131,34 @@ class Runner:
         ):
             letter = replace(letter, carried=((TRACEPARENT, traceparent.encode()),))
             started = time.perf_counter()
-            starts = await self._insist(lambda: self._attempts.begin(self.capability.group, letter.place))
-            try:
-                outcome = await self._outcome(letter, starts)
-            except asyncio.CancelledError:
-                await self._abandon(letter.place)
-                raise
-            await self._insist(lambda: self._attempts.finish(self.capability.group, letter.place))
+            outcome = await self._beside_others(letter)
+            if outcome is None:
+                async with self._quarantine.alone():
+                    outcome = await self._to_its_end(letter, await self._begin(letter.place))
             tracing.note("overture.outcome", outcome)
             self._observe(letter.topic, outcome, started)
+
+    async def _beside_others(self, letter: Letter) -> str | None:
+        """Work on an event that is begun for the first time; None: it may have killed a process and must wait."""
+        async with self._quarantine.among_others():
+            starts = await self._begin(letter.place)
+            if starts > 1:
+                # not counted while it only waits: another suspect may kill the process meanwhile
+                await self._abandon(letter.place)
+                return None
+            return await self._to_its_end(letter, starts)
+
+    async def _begin(self, place: str) -> int:
+        return await self._insist(lambda: self._attempts.begin(self.capability.group, place))
+
+    async def _to_its_end(self, letter: Letter, starts: int) -> str:
+        try:
+            outcome = await self._outcome(letter, starts)
+        except asyncio.CancelledError:
+            await self._abandon(letter.place)
+            raise
+        await self._insist(lambda: self._attempts.finish(self.capability.group, letter.place))
+        return outcome
 
     async def _outcome(self, letter: Letter, starts: int) -> str:
         """Work on an event, or see to its failure; what became of it."""
@@ -153,6 +176,10 @@ class Runner:
 
     async def handle_batch(self, records: Sequence[Any]) -> None:
         """Work on all records of one partition and poll to their end, in one call of the handler."""
+        async with self._quarantine.among_others():
+            await self._handle_batch(records)
+
+    async def _handle_batch(self, records: Sequence[Any]) -> None:
         first = self._letter(records[0])
         with structlog.contextvars.bound_contextvars(
             capability=self.capability.name, event=first.place, records=len(records)
@@ -201,7 +228,7 @@ class Runner:
 
     async def _one_by_one(self, records: Sequence[Any]) -> None:
         for record in records:
-            await self.handle_batch([record])
+            await self._handle_batch([record])
 
     async def _batch_work(self, good: list[tuple[Any, Received[Any]]], started: float) -> None:
         """A store that is away blocks the partition: order and the offset watermark allow nothing else."""

@@ -30,6 +30,11 @@ from faust.types import TP, ConsumerMessage
 from processors.runtime.letters import NOT_BEFORE_HEADER, number
 from processors.runtime.progress import Outlook, Place
 
+FULL_POLL_S = 0.02
+"""How long to wait for other partitions while some are left out because the stream has enough of them. Nothing wakes
+that wait when the stream has room again: with Faust's own second of it the gaps between batches of a backlog were
+five to seven times as long (measured)."""
+
 
 class BatchMessage(ConsumerMessage):
     """All records of one partition and poll; ``offset`` is that of the last one.
@@ -154,6 +159,12 @@ class GuardedConsumer(driver.Consumer):
         self._parked.clear()
         await super().perform_seek()
 
+    async def _wait_next_records(self, timeout: float) -> Any:  # noqa: ASYNC109 - Faust's signature
+        if self.flow_active and self._buffered_partitions and not self._get_active_partitions():
+            await asyncio.sleep(FULL_POLL_S)
+            return {}, set()
+        return await super()._wait_next_records(timeout)
+
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Mapping[TP, Any]:  # noqa: ASYNC109 - Faust's signature
         now = time.time()
         active = active_partitions or set()
@@ -163,6 +174,8 @@ class GuardedConsumer(driver.Consumer):
         wanted = active - parked
         if records:
             timeout = 0.0
+        elif self._buffered_partitions:
+            timeout = min(timeout, FULL_POLL_S)
         if wanted:
             fetched = await super()._getmany(wanted, timeout)
             for tp, batch in fetched.items():

@@ -16,6 +16,7 @@ import structlog
 
 from processors.runtime.processor import Capability
 from processors.runtime.publisher import KafkaPublisher
+from processors.runtime.quarantine import Quarantine
 from processors.runtime.registry import SchemaRegistry
 from processors.runtime.runner import Runner
 from processors.runtime.settings import Settings
@@ -91,12 +92,17 @@ class Wiring:
             needs=needs,
             state=state,
             max_deliveries=self.settings.worker.max_deliveries,
+            quarantine=self.quarantine,
         )
 
     def close(self) -> None:
         """Close what was built, newest first."""
         while self._closers:
             self._closers.pop()()
+
+    @cached_property
+    def quarantine(self) -> Quarantine:
+        return Quarantine()
 
     # streams
 

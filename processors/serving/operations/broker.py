@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 import structlog
-from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaException, TopicPartition
+from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
 from processors.runtime.kafka import client_config
@@ -113,7 +113,8 @@ class KafkaReader:
             return self._read(self._admin)
         except KafkaException as error:
             # a client that saw a leader die may be refused for ever: the next reading has a new one
-            self._admin = None
+            if error.args[0].code() == KafkaError.FENCED_LEADER_EPOCH:
+                self._admin = None
             raise UnavailableError(f"the broker does not answer: {error}", code="broker-unavailable") from error
 
     def _read(self, admin: AdminClient) -> Reading:

@@ -20,7 +20,7 @@ from processors.play_aggregation import add_parts, count_plays, play_aggregation
 from processors.runtime.processor import Emit, Received
 from schemas import topics
 from schemas.errors import BadEventError
-from schemas.play import PlayAggregate, RecentPlay, SongCounted, SongPlayed
+from schemas.play import AppliedEvent, PlayAggregate, RecentPlay, SongCounted, SongPlayed
 from schemas.user import UserErased
 from tests.fakes.features import MemoryFeatures
 from tests.fakes.runtime import NOW, MemoryState, at, codec
@@ -250,6 +250,37 @@ async def test_a_repeat_is_known_again_after_many_other_plays() -> None:
     assert desk.count("song:s1")[0] == 1
 
 
+def listener(**fields: Any) -> MemoryState:
+    """The state of a user with two plays."""
+    known = PlayAggregate(
+        aggregate_id="user:u1",
+        plays=2,
+        completions=2,
+        played_ms=200,
+        last_played_at=at(1),
+        applied_offset=1,
+        **fields,
+    )
+    state = MemoryState()
+    state.apply([Emit(topics.PLAY_AGGREGATED, known.aggregate_id, known)], topics.PLAY_AGGREGATED)
+    return state
+
+
+def test_a_repeat_of_an_event_in_state_of_the_older_form_is_known() -> None:
+    """States written before ids were packed are still out there, and keep their memory in the new form."""
+    older = (AppliedEvent(event_id="a", offset=0), AppliedEvent(event_id="b", offset=1))
+    users, _ = count_plays(received([play("b"), play("c")], first=2), listener(recent_events=older), HALF_LIFE)
+    assert (users["u1"].plays, users["u1"].recent_events) == (3, ())
+    packed = module.APPLIED.iter_unpack(users["u1"].recent_ids or b"")
+    assert [(offset, repeated) for _, offset, repeated in packed] == [(0, False), (1, False), (2, True), (3, False)]
+
+
+def test_bytes_across_two_packed_events_are_no_event() -> None:
+    across = bytes(9) + module._digest("a") + bytes(25)
+    users, _ = count_plays(received([play("a")], first=2), listener(recent_ids=across), HALF_LIFE)
+    assert users["u1"].plays == 3
+
+
 async def test_one_id_of_two_users_is_two_plays() -> None:
     desk = Desk()
     await desk.work(received([play("e1", "u1"), play("e1", "u2")]))
@@ -276,7 +307,8 @@ def test_only_the_last_plays_and_events_are_kept() -> None:
     log = received([play(f"e{i}", song=f"s{i}", second=i) for i in range(count)])
     users, _ = count_plays(log, MemoryState(), HALF_LIFE)
     assert [p.item_id for p in users["u1"].recent_plays] == [f"s{i}" for i in range(count - module.RECENT_PLAYS, count)]
-    assert [e.offset for e in users["u1"].recent_events] == list(range(count - module.RECENT_EVENTS, count))
+    kept = module.APPLIED.iter_unpack(users["u1"].recent_ids or b"")
+    assert [offset for _, offset, _ in kept] == list(range(count - module.RECENT_EVENTS, count))
 
 
 # decay
@@ -537,7 +569,7 @@ async def test_a_play_from_before_the_erasure_counts_for_nobody_and_one_after_it
     assert (desk.count("user:u1")[0], desk.count("song:s1")[0]) == (0, 1)
     found = desk.state.get("user:u1")
     assert isinstance(found, PlayAggregate)
-    assert (found.recent_plays, found.recent_events, found.erased_at) == ((), (), at(10))
+    assert (found.recent_plays, found.recent_ids, found.erased_at) == ((), None, at(10))
     await desk.work(received([play("new", second=11)], first=3))
     assert (desk.count("user:u1")[0], desk.count("song:s1")[0]) == (1, 2)
     assert desk.features.rows["user_taste_v1", "u1"].values["plays"] == 1

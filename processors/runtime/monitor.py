@@ -11,21 +11,20 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import wait
 from contextlib import contextmanager
 from typing import Any, Protocol
 
 import structlog
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
 
-from processors.runtime.kafka import client_config
+from processors.runtime.kafka import reader_config
 from processors.runtime.progress import Outlook, Place, Progress
 from processors.runtime.settings import Settings
 from processors.runtime.watchdog import Backlog, Watchdog
 
 INTERVAL_S = 5.0
 REQUEST_S = 10.0
+NO_GROUP = "monitor"
 STALLED_EXIT = os.EX_TEMPFAIL
 MAX_SAMPLES = 720
 log = structlog.get_logger(__name__)
@@ -67,52 +66,57 @@ class OffsetSource(Protocol):
 
 
 class Offsets:
-    """``OffsetSource`` by the admin client.
+    """``OffsetSource`` by consumers that join no group.
 
-    A client that saw a leader die may keep its epoch and be refused for ever (seen when one of three brokers came
-    back): it is replaced. While no broker answers it is kept: to end a client with open requests is asking for trouble.
+    Not by the admin client: a request of its that was open when the broker went away has ended the whole process
+    (an assertion in librdkafka 2.16, seen in the broker's restart test). A consumer that saw a leader die may keep its
+    epoch and be refused for ever (seen when one of three brokers came back): it is replaced.
+
+    Args:
+        connect: Makes a consumer of a group.
     """
 
-    def __init__(self, connect: Callable[[], AdminClient]) -> None:
+    def __init__(self, connect: Callable[[str], Consumer]) -> None:
         self._connect = connect
-        self._admin: AdminClient | None = None
+        self._readers: dict[str, Consumer] = {}
 
     def ends(self, places: Collection[Place]) -> dict[Place, int]:
         """See ``OffsetSource``."""
-        return self._list(places, OffsetSpec.latest())  # type: ignore[no-untyped-call]
+        return self._list(places, OFFSET_END)
 
     def starts(self, places: Collection[Place]) -> dict[Place, int]:
         """See ``OffsetSource``."""
-        return self._list(places, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
+        return self._list(places, OFFSET_BEGINNING)
 
     def committed(self, group: str, places: Collection[Place]) -> dict[Place, int]:
         """See ``OffsetSource``."""
         if not places:
             return {}
-        asked = ConsumerGroupTopicPartitions(group, [TopicPartition(p.topic, p.partition) for p in places])
-        with self._client() as admin:
-            futures = admin.list_consumer_group_offsets([asked], request_timeout=REQUEST_S)
-            found = futures[group].result(REQUEST_S).topic_partitions
+        with self._reader(group) as reader:
+            found = reader.committed([TopicPartition(p.topic, p.partition) for p in places], timeout=REQUEST_S)
         return {Place(f.topic, f.partition): f.offset for f in found if f.error is None and f.offset >= 0}
 
-    def _list(self, places: Collection[Place], which: Any) -> dict[Place, int]:
+    def _list(self, places: Collection[Place], which: int) -> dict[Place, int]:
+        """The broker takes the two names of an offset for times as well."""
         if not places:
             return {}
-        asked = {TopicPartition(p.topic, p.partition): which for p in places}
-        with self._client() as admin:
-            futures = admin.list_offsets(asked, request_timeout=REQUEST_S)
-            wait(futures.values(), REQUEST_S)
-            return {Place(t.topic, t.partition): future.result(0).offset for t, future in futures.items()}
+        with self._reader(NO_GROUP) as reader:
+            asked = [TopicPartition(p.topic, p.partition, which) for p in places]
+            found = reader.offsets_for_times(asked, timeout=REQUEST_S)
+            for each in found:
+                if each.error is not None:
+                    raise KafkaException(each.error)
+        return {Place(f.topic, f.partition): f.offset for f in found}
 
     @contextmanager
-    def _client(self) -> Iterator[AdminClient]:
-        if self._admin is None:
-            self._admin = self._connect()
+    def _reader(self, group: str) -> Iterator[Consumer]:
+        if group not in self._readers:
+            self._readers[group] = self._connect(group)
         try:
-            yield self._admin
+            yield self._readers[group]
         except KafkaException as error:
             if error.args[0].code() == KafkaError.FENCED_LEADER_EPOCH:
-                self._admin = None
+                self._readers.pop(group).close()
             raise
 
 
@@ -142,7 +146,7 @@ class Monitor(threading.Thread):
         self.backlogs: dict[str, Mapping[Place, Backlog]] = {}
         self.broker_up: bool | None = None
         self._progresses = progresses
-        self._offsets = offsets or Offsets(lambda: AdminClient(client_config(settings.kafka)))
+        self._offsets = offsets or Offsets(lambda group: Consumer(reader_config(settings.kafka, group)))
         self._stall_s = settings.worker.stall_s
         self._interval_s = min(INTERVAL_S, self._stall_s / 4)
         self._watchdog = Watchdog(self._stall_s, self._interval_s)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from concurrent.futures import Future
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import Consumer, KafkaError, KafkaException
 from prometheus_client import CollectorRegistry
 
 from processors.runtime.endpoint import worker_checks
@@ -148,25 +146,30 @@ def test_alive_is_a_loop_that_comes_by_and_ready_is_a_share_of_the_group() -> No
 
 
 class Fenced:
-    """An admin client that kept the epoch of a leader that died."""
+    """A consumer that kept the epoch of a leader that died."""
 
-    def list_offsets(self, *_: Any, **__: Any) -> Any:
+    closed = False
+
+    def offsets_for_times(self, *_: Any, **__: Any) -> Any:
         raise KafkaException(KafkaError(KafkaError.FENCED_LEADER_EPOCH))
+
+    def close(self) -> None:
+        self.closed = True
 
 
 class Fresh:
     """One that was made since."""
 
-    def list_offsets(self, asked: Any, **_: Any) -> Any:
-        done: Future[Any] = Future()
-        done.set_result(SimpleNamespace(offset=7))
-        return dict.fromkeys(asked, done)
+    def offsets_for_times(self, asked: Any, **_: Any) -> Any:
+        return [SimpleNamespace(topic=p.topic, partition=p.partition, offset=7, error=None) for p in asked]
 
 
-def test_a_client_that_is_refused_is_replaced() -> None:
-    clients = iter([Fenced(), Fresh()])
-    offsets = Offsets(lambda: cast(AdminClient, next(clients)))
+def test_a_consumer_that_is_fenced_is_replaced() -> None:
+    fenced = Fenced()
+    readers = iter([fenced, Fresh()])
+    offsets = Offsets(lambda _group: cast(Consumer, next(readers)))
     place = Place("t", 0)
     with pytest.raises(KafkaException):
         offsets.ends([place])
+    assert fenced.closed
     assert offsets.ends([place]) == offsets.starts([place]) == {place: 7}

@@ -6,10 +6,10 @@ from typing import Any
 
 from processors.runtime.settings import Kafka
 
-DELIVERY_TIMEOUT_S = 8.0
-"""A message not acknowledged within this is dropped and reported. It is shorter than the consumer's session
-timeout, so that a process that was stopped for long does not, when it wakes, write what another one has
-taken over meanwhile."""
+DELIVERY_TIMEOUT_S = 6.0
+"""A message not acknowledged within this is dropped and reported. With a heartbeat's interval it is shorter than the
+session timeout, so that a process that was stopped for long does not, when it wakes, send what it had in its queue
+while another one has taken over."""
 
 
 def client_config(kafka: Kafka) -> dict[str, Any]:

@@ -19,6 +19,7 @@ import structlog
 
 from features.ports import AttemptLog
 from processors.runtime import metrics, tracing
+from processors.runtime.lease import Lease
 from processors.runtime.letters import TRACEPARENT, Headers, Letter, clean_text
 from processors.runtime.processor import Capability, Emit, Received
 from processors.runtime.progress import Progress
@@ -64,7 +65,12 @@ class Warmable(Protocol):
 
 
 class Runner:
-    """Works on the events of one capability."""
+    """Works on the events of one capability.
+
+    Attributes:
+        progress: What it is doing.
+        lease: Asked before state is written; None: nobody else can own the partitions.
+    """
 
     def __init__(
         self,
@@ -100,6 +106,7 @@ class Runner:
         self._state = state
         self._max_deliveries = max_deliveries
         self._quarantine = quarantine or Quarantine()
+        self.lease: Lease | None = None
         accepted = inspect.signature(capability.handler).parameters
         self._needs = {name: value for name, value in needs.items() if name in accepted}
         self._wants_place = "received" in accepted
@@ -281,6 +288,9 @@ class Runner:
             needs["received"] = event
         argument = event if self.capability.batch else event.record
         emits = list(await self.capability.handler(argument, **needs))
+        if self._state is not None and self.lease is not None:
+            with self.progress.excuse():
+                await self.lease.wait()
         sent = await self._publish(emits, letter, trace_of)
         if partition_state is not None:
             for emit, value in sent:

@@ -30,7 +30,8 @@ from processors.serving.key_file import KeyFile, KeyFileError
 from processors.serving.keys import KeyRing
 from processors.serving.measured import PROBE_LIMIT_S, Dependencies, MeasuredFeatures
 from processors.serving.metrics import ServiceMetrics
-from processors.serving.operations.broker import BrokerWatch, KafkaReader
+from processors.serving.operations.broker import BrokerWatch
+from processors.serving.operations.kafka_reader import KafkaReader
 from processors.serving.operations.parts import Operations
 from processors.serving.operations.recent import RecallTimes, RecentUploads, StoreFacts
 from processors.serving.parts import Probe, ServiceParts, utc_now
@@ -80,6 +81,7 @@ def build_app(wiring: Wiring) -> FastAPI:
         ports = range(settings.http.metrics_port, settings.http.metrics_port + settings.http.processes)
         endpoint.serve(settings.worker.metrics_host, ports, metrics.registry)
     gate = gate_of(settings)
+    broker_watch = _broker_watch(settings)
     return create_app(
         ServiceParts(
             settings=settings,
@@ -96,9 +98,10 @@ def build_app(wiring: Wiring) -> FastAPI:
                 *followers,
                 page_follower,
                 letter_follower,
+                broker_watch,
                 Dependencies({"redis": redis_probe, **_dependency_probes(wiring)}, metrics),
             ),
-            operations=Operations(CAPABILITIES, _broker_watch(settings), recent, recallable, facts),
+            operations=Operations(CAPABILITIES, broker_watch, recent, recallable, facts),
         )
     )
 

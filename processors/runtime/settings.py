@@ -25,7 +25,7 @@ class Kafka(Section):
     replication: int = Field(1, ge=1, description="Replication factor of created topics.")
     min_insync: int = Field(1, ge=1, description="min.insync.replicas of created topics.")
     session_timeout_s: float = Field(
-        12.0, ge=6, le=60, description="Seconds after which a dead worker's partitions move on."
+        10.0, ge=6, le=60, description="Seconds after which a dead worker's partitions move on."
     )
     heartbeat_s: float = Field(3.0, gt=0, description="Seconds between heartbeats.")
     commit_interval_s: float = Field(1.0, gt=0, description="Seconds between offset commits.")

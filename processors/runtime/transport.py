@@ -20,13 +20,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import faust
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
+from processors.runtime.lease import Lease
 from processors.runtime.letters import NOT_BEFORE_HEADER, number
 from processors.runtime.progress import Outlook, Place
 
@@ -107,6 +108,21 @@ class GuardedConsumerThread(driver.AIOKafkaConsumerThread):
         consumer = super()._create_worker_consumer(transport)
         consumer._partition_assignment_strategy = (RangePartitionAssignor,)
         return consumer
+
+    async def on_start(self) -> None:
+        """Let each heartbeat that the coordinator answers renew the lease."""
+        await super().on_start()
+        coordinator = self._consumer._coordinator  # type: ignore[union-attr]
+        beat, lease = coordinator._do_heartbeat, cast(GuardedApp, self.consumer.app).lease
+
+        async def renewing() -> bool:
+            asked_at = time.monotonic()
+            known: bool = await beat()
+            if known:
+                lease.renew(asked_at)
+            return known
+
+        coordinator._do_heartbeat = renewing
 
 
 class GuardedConsumer(driver.Consumer):
@@ -259,15 +275,18 @@ class GuardedApp(faust.App):
     Attributes:
         batched_topics: Names of topics delivered as one message for each partition and poll.
         retry_topics: Names of topics whose records wait until they are due.
+        lease: How long this worker may take its partitions for its own.
     """
 
     def __init__(
         self,
         *args: Any,
+        lease: Lease,
         batched_topics: Iterable[str] = (),
         retry_topics: Iterable[str] = (),
         **kwargs: Any,
     ) -> None:
+        self.lease = lease
         self.batched_topics = frozenset(batched_topics)
         self.retry_topics = frozenset(retry_topics)
         super().__init__(*args, **kwargs)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -16,7 +17,8 @@ from typing import Any, cast
 import structlog
 from prometheus_client import REGISTRY
 
-from processors.runtime import endpoint, faust_login, metrics, tracing
+from processors.runtime import aiokafka_login, endpoint, metrics, tracing
+from processors.runtime.lease import Lease
 from processors.runtime.monitor import Monitor
 from processors.runtime.processor import Capability
 from processors.runtime.progress import Progress
@@ -46,7 +48,9 @@ class Worker:
         self.runner = runner
         self.capability = runner.capability
         self.progress = runner.progress
-        self.app = _new_app(self.capability, settings)
+        self.lease = Lease(settings.kafka.session_timeout_s)
+        self.runner.lease = self.lease
+        self.app = _new_app(self.capability, settings, self.lease)
         self._in_hand: set[asyncio.Future[Any]] = set()
         self._closing = False
         self._generation = -1
@@ -101,7 +105,8 @@ class Worker:
         self.progress.sign()
         if not self._in_hand:
             return
-        _, late = await asyncio.wait(self._in_hand, timeout=self._handover_s)
+        patience_s = self._handover_s if self.lease.held else 0.0
+        _, late = await asyncio.wait(self._in_hand, timeout=patience_s)
         if self.capability.state is not None:
             await _cancel(late)
         await self.app.consumer.commit()
@@ -113,6 +118,7 @@ class Worker:
         numbers = {tp.partition for tp in args[-1]}
         self.runner.forget_state(self._numbers & numbers if unbroken else ())
         self._generation, self._numbers = generation, numbers
+        self.lease.renew(time.monotonic())
         self.progress.joined = True
         self.progress.sign()
         metrics.REBALANCES.labels(self.capability.name).inc()
@@ -150,17 +156,18 @@ async def _cancel(tasks: Iterable[asyncio.Future[Any]]) -> None:
         await asyncio.wait(late, timeout=CANCEL_S)
 
 
-def _new_app(capability: Capability, settings: Settings) -> GuardedApp:
+def _new_app(capability: Capability, settings: Settings, lease: Lease) -> GuardedApp:
     kafka = settings.kafka
     folder = settings.data_dir / "faust"
     folder.mkdir(parents=True, exist_ok=True)
     batched = [t.name for t in capability.consumes] if capability.batch else []
     return GuardedApp(
         capability.group,
+        lease=lease,
         batched_topics=batched,
         retry_topics=[name for name, _ in capability.retry_topics],
         broker=";".join(f"kafka://{address}" for address in kafka.bootstrap.split(",")),
-        broker_credentials=faust_login.credentials(kafka),
+        broker_credentials=aiokafka_login.credentials(kafka),
         datadir=str(Path(folder) / capability.group),
         store="memory://",
         web_enabled=False,

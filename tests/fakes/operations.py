@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
-import threading
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -60,12 +60,12 @@ class MemoryBroker:
     away: bool = False
     reads: int = 0
     clock: float = 1000.0
-    hold: threading.Event | None = None
+    hold: asyncio.Event | None = None
 
-    def read(self) -> Reading:
+    async def read(self) -> Reading:
         self.reads += 1
         if self.hold is not None:
-            assert self.hold.wait(30)
+            await asyncio.wait_for(self.hold.wait(), 30)
         if self.away:
             raise UnavailableError("10.1.2.3:9092 is away", code="broker-unavailable")
         return reading(
@@ -75,6 +75,9 @@ class MemoryBroker:
             committed={group: dict(places) for group, places in self.committed.items()},
             members={each.group: 1 for each in CAPABILITIES} | self.members,
         )
+
+    async def close(self) -> None:
+        """There are no connections."""
 
 
 @dataclass

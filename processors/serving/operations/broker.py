@@ -1,7 +1,7 @@
 """The broker's figures: how much lies in each topic, how far each consumer group is, who works.
 
-One reading serves everybody: it is made when somebody asks and the last one is older than ``FRESH_S``, in a thread,
-one at a time. Nobody looks, nothing is asked.
+One reading serves everybody: it is made when somebody asks and the last one is older than ``FRESH_S``, one at a
+time. Nobody looks, nothing is asked.
 """
 
 from __future__ import annotations
@@ -12,14 +12,10 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 import structlog
-from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaError, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
-from processors.runtime.kafka import client_config
-from processors.runtime.settings import Kafka
 from schemas.errors import UnavailableError
 
 FRESH_S = 2.0
@@ -27,9 +23,6 @@ PATIENCE_S = 1.5
 """How long a request waits for a reading before it is given the last one."""
 WINDOW_S = 20.0
 """Rates are averages over at most so long."""
-ANSWER_S = 4.0
-"""Longest wait for each of the broker's answers."""
-
 Place = tuple[str, int]
 """Topic and partition."""
 
@@ -79,9 +72,9 @@ class Reading:
 
 
 class BrokerReader(Protocol):
-    """Asks the broker; blocks."""
+    """Asks the broker."""
 
-    def read(self) -> Reading:
+    async def read(self) -> Reading:
         """Figures of now.
 
         Raises:
@@ -89,78 +82,9 @@ class BrokerReader(Protocol):
         """
         ...
 
-
-class KafkaReader:
-    """``BrokerReader`` by confluent-kafka's admin client.
-
-    Args:
-        kafka: Where the broker is.
-        topics: Topics of interest; those that do not exist are left out.
-        groups: Consumer groups of interest.
-    """
-
-    def __init__(self, kafka: Kafka, topics: Sequence[str], groups: Sequence[str]) -> None:
-        self._config = client_config(kafka)
-        self._topics = frozenset(topics)
-        self._groups = tuple(groups)
-        self._admin: AdminClient | None = None
-
-    def read(self) -> Reading:
-        """See ``BrokerReader``. One thread at a time."""
-        if self._admin is None:
-            self._admin = AdminClient(self._config)
-        try:
-            return self._read(self._admin)
-        except KafkaException as error:
-            # a client that saw a leader die may be refused for ever: the next reading has a new one
-            if error.args[0].code() == KafkaError.FENCED_LEADER_EPOCH:
-                self._admin = None
-            raise UnavailableError(f"the broker does not answer: {error}", code="broker-unavailable") from error
-
-    def _read(self, admin: AdminClient) -> Reading:
-        listed = admin.list_topics(timeout=ANSWER_S).topics
-        places = [
-            TopicPartition(name, number)
-            for name in sorted(self._topics & listed.keys())
-            for number in listed[name].partitions
-        ]
-        # asked together, answered together
-        begins = _offsets(admin, places, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
-        ends = _offsets(admin, places, OffsetSpec.latest())  # type: ignore[no-untyped-call]
-        commits = {
-            group: admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)], request_timeout=ANSWER_S)[
-                group
-            ]
-            for group in self._groups
-        }
-        described = admin.describe_consumer_groups(list(self._groups), request_timeout=ANSWER_S) if self._groups else {}
-        states = {group: future.result() for group, future in described.items()}
-        return Reading(
-            at=time.monotonic(),
-            begins=_resolved(begins),
-            ends=_resolved(ends),
-            committed={group: _committed(future.result().topic_partitions) for group, future in commits.items()},
-            members={group: len(state.members) for group, state in states.items()},
-            steady=frozenset(group for group, state in states.items() if "REBALANC" not in state.state.name),
-        )
-
-
-def _offsets(admin: AdminClient, places: Sequence[TopicPartition], spec: OffsetSpec) -> Mapping[TopicPartition, Any]:
-    if not places:
-        return {}
-    asked = dict.fromkeys(places, spec)
-    found: Mapping[TopicPartition, Any] = admin.list_offsets(
-        asked, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=ANSWER_S
-    )
-    return found
-
-
-def _resolved(futures: Mapping[TopicPartition, Any]) -> dict[Place, int]:
-    return {(place.topic, place.partition): future.result().offset for place, future in futures.items()}
-
-
-def _committed(places: Sequence[TopicPartition]) -> dict[Place, int]:
-    return {(place.topic, place.partition): place.offset for place in places if place.offset >= 0}
+    async def close(self) -> None:
+        """Give up its connections."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -227,6 +151,16 @@ class BrokerWatch:
         """Code of what the last reading failed with; empty if it did not."""
         return self._error
 
+    async def start(self) -> None:
+        """Nothing runs before somebody asks."""
+
+    async def stop(self) -> None:
+        """Give up a reading under way, and the connections."""
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.wait([self._running])
+        await self._reader.close()
+
     async def figures(self) -> Figures | None:
         """The newest figures that are to be had within ``PATIENCE_S``; None before the first reading."""
         if self._running is None and self._clock() - self._tried_at >= FRESH_S:
@@ -238,7 +172,7 @@ class BrokerWatch:
 
     async def _read(self) -> None:
         try:
-            reading = await asyncio.to_thread(self._reader.read)
+            reading = await self._reader.read()
         except UnavailableError as error:
             if not self._error:
                 log.warning("no figures of the broker", error=str(error))

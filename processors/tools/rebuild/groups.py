@@ -28,11 +28,13 @@ class Group:
         name: Its id.
         members: Consumers in it.
         lag: Records that it has not done.
+        done: Offset up to which it has done each partition.
     """
 
     name: str
     members: int
     lag: int
+    done: Places
 
 
 def ends(kafka: Kafka, topics: Sequence[str]) -> Places:
@@ -69,7 +71,7 @@ def look(kafka: Kafka, name: str, until: Places) -> Group:
             if done[place] < end
         }
         behind = sum(max(0, until[place] - max(low, done[place])) for place, low in lows.items())
-        return Group(name, len(described.result(timeout=TIMEOUT_S).members), behind)
+        return Group(name, len(described.result(timeout=TIMEOUT_S).members), behind, done)
     except (KafkaException, TimeoutError) as error:
         raise UnavailableError(
             f"broker {kafka.bootstrap} says nothing of group {name}: {error}", code="broker-unavailable"

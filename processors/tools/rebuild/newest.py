@@ -13,6 +13,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from processors.runtime.kafka import reader_config
 from processors.runtime.settings import Kafka
 from processors.serving.decoding import Decoder
+from processors.tools.rebuild.groups import Places
 from schemas.errors import BadEventError, UnavailableError
 from schemas.record import Record
 from schemas.topics import Topic
@@ -49,6 +50,7 @@ class NewestRecords(Generic[R]):
         self._values: dict[str, bytes] = {}
         self._orders: dict[str, Any] = {}
         self._next: dict[int, int] = {}
+        self._last: dict[str, tuple[int, int]] = {}
         self._reader = Consumer(reader_config(kafka, f"rebuild-{uuid.uuid4()}") | {"enable.partition.eof": True})
         self.unreadable: dict[str, str] = {}
 
@@ -62,6 +64,11 @@ class NewestRecords(Generic[R]):
         """Newest record of a key; None after a tombstone or if there never was one."""
         value = self._values.get(key)
         return None if value is None else self._decoder.decode(value, self._record)
+
+    def since(self, places: Places) -> set[str]:
+        """Keys with a record at the offset given for its partition, or after it; 0 where none is given."""
+        first = {number: offset for (topic, number), offset in places.items() if topic == self._topic.name}
+        return {key for key, (number, offset) in self._last.items() if offset >= first.get(number, 0)}
 
     def advance(self) -> set[str]:
         """Read from where the last call ended to the end of now; keys whose newest record changed.
@@ -108,7 +115,9 @@ class NewestRecords(Generic[R]):
         error = message.error()
         if error is None:
             if offset < ends.get(number, 0):
-                self._keep((message.key() or b"").decode(errors="replace"), message.value(), changed)
+                key = (message.key() or b"").decode(errors="replace")
+                self._last[key] = number, offset
+                self._keep(key, message.value(), changed)
             offset += 1
         elif error.code() != KafkaError._PARTITION_EOF:
             raise KafkaException(error)

@@ -35,11 +35,11 @@ class Rebuilt:
         rows: Rows in the stores at the end, by target.
         differences: What differs from before, by target; only where it was compared.
         nothing_before: Targets that held no row before although the topics have some.
-        moved: Rows by target that others changed meanwhile; they are not compared.
+        moved: Rows by target that others changed meanwhile, or had still to change; they are not compared.
         failed: Why a key could not be written, by key.
         unreadable: Why a record of a topic could not be read, by key.
         mended: Rows that were put right after the first writing.
-        lag: Records by group that lay before workers when it began: rows made of them count as differences.
+        lag: Records by group that lay before workers when it began.
     """
 
     rows: dict[str, int] = field(default_factory=dict)
@@ -92,10 +92,13 @@ async def rebuild(wiring: Wiring, chosen: AnyCollection[str], tell: Advance, *, 
     await _prepare(wiring, chosen)
     stores = Stores(wiring.feature_reader, wiring.feature_writer, wiring.vector_index)
     kafka, found = wiring.settings.kafka, Rebuilt()
+    done: groups.Places = {}
     for each in (item_indexing, play_aggregation):
         until = await asyncio.to_thread(groups.ends, kafka, [topic.name for topic in each.consumes])
-        if lag := (await asyncio.to_thread(groups.look, kafka, each.group, until)).lag:
-            found.lag[each.group] = lag
+        group = await asyncio.to_thread(groups.look, kafka, each.group, until)
+        done |= group.done
+        if group.lag:
+            found.lag[each.group] = group.lag
     emptied = [target for name, target in targets().items() if name in chosen]
     of_plays = [target for target in emptied if target in (USER_TASTE, ITEM_PLAYS)]
     decoder = Decoder(wiring.codec, wiring.registry.fetch)
@@ -106,7 +109,7 @@ async def rebuild(wiring: Wiring, chosen: AnyCollection[str], tell: Advance, *, 
         for layout in LAYOUTS.values():
             of_items = [target for target in emptied if target in (layout.view, *layout.collections)]
             if of_items:
-                source = ItemSource(catalogue, layout, wiring.objects)
+                source = ItemSource(catalogue, layout, wiring.objects, done)
                 # a row of it follows the topic whatever the worker does, so there is nothing to wait for
                 await _one(found, wiring, source, stores, of_items, of_items, (), tell, comparing=comparing)
                 views_too = views_too or layout.view in of_items
@@ -159,9 +162,12 @@ async def _one(
     tell("reading topics", 0, 0)
     await asyncio.to_thread(source.advance)
     tell("reading stores", 0, 0)
+    on_their_way = source.on_their_way()
     before = {target.name: await stores.prints(target) for target in emptied} if comparing else {}
     refill = Refill(source, stores, emptied=emptied, checked=checked, workers_passed=workers_passed, tell=tell)
     done = await refill.run()
+    for target, row_id in (place for key in on_their_way for place in source.places(key)):
+        done.moved.get(target.name, set()).add(row_id)
     _note(found, done, emptied, before)
 
 

@@ -14,6 +14,7 @@ from features.views import ITEM_PLAYS, USER_TASTE
 from processors.item_indexing import ItemRows, Layout, item_rows
 from processors.play_aggregation import plays_row, tastes
 from processors.tools.rebuild.fingerprints import Row, Target
+from processors.tools.rebuild.groups import Places
 from processors.tools.rebuild.newest import NewestRecords
 from schemas.errors import BadEventError
 from schemas.item import ItemChanged
@@ -51,6 +52,10 @@ class Source(ABC):
     def advance(self) -> set[str]:
         """Read the topic on; keys that changed (all, the first time)."""
 
+    def on_their_way(self) -> set[str]:
+        """Keys whose rows the worker had perhaps not brought up to the topic when reading began."""
+        return set()
+
     @abstractmethod
     def known(self) -> Iterable[str]:
         """Keys with a value."""
@@ -77,18 +82,31 @@ class Source(ABC):
 
 
 class ItemSource(Source):
-    """The catalogue's items as one version of item_indexing writes them."""
+    """The catalogue's items as one version of item_indexing writes them.
+
+    Args:
+        records: The catalogue.
+        layout: The version.
+        objects: Where vectors lie.
+        done: How far the worker was in the catalogue before anything was read; None: it had done all.
+    """
 
     leads = True
 
-    def __init__(self, records: NewestRecords[ItemChanged], layout: Layout, objects: ObjectStore) -> None:
+    def __init__(
+        self, records: NewestRecords[ItemChanged], layout: Layout, objects: ObjectStore, done: Places | None = None
+    ) -> None:
         self._records = records
+        self._done = done
         self._layout = layout
         self._objects = objects
         self.targets = (layout.view, *layout.collections)
 
     def advance(self) -> set[str]:
         return self._records.advance()
+
+    def on_their_way(self) -> set[str]:
+        return set() if self._done is None else self._records.since(self._done)
 
     def known(self) -> Iterable[str]:
         return self._records

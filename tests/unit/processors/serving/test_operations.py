@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import uuid
 from datetime import timedelta
 from typing import Any
@@ -120,7 +119,7 @@ async def test_records_that_wait_for_a_retry_and_dead_letters() -> None:
 
 async def test_a_group_that_divides_its_partitions() -> None:
     class Restless(MemoryBroker):
-        def read(self):
+        async def read(self):
             return reading(self.clock, steady=frozenset())
 
     assert (await analysis(WatchedService(broker=Restless())))["state"] == "rebalancing"
@@ -165,7 +164,7 @@ async def test_a_broker_that_was_never_there() -> None:
 
 async def test_a_slow_broker_keeps_nobody_waiting_and_is_not_asked_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("processors.serving.operations.broker.PATIENCE_S", 0.01)
-    broker = MemoryBroker(hold=threading.Event())
+    broker = MemoryBroker(hold=asyncio.Event())
     watch = BrokerWatch(broker, {}, lambda: NOW, lambda: broker.clock)
     assert await watch.figures() is None
     broker.clock += 100

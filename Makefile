@@ -17,7 +17,7 @@ STACK       := $(BIN)/python -m infra.local.stack
 # what `make models` calls, and what `make check` calls, one command a line
 MODELS      := $(BIN)/python -m models.build
 TESTS       ?= tests
-BENCHES     ?= play_aggregation recallable decode_pass
+BENCHES     ?= play_aggregation recallable decode_pass reads growth verify
 # of each property; a decoder has three or four of them
 FUZZ_CASES  ?= 34000
 define CHECKS

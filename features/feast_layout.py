@@ -38,8 +38,10 @@ _NUMBERS: dict[FieldType, int] = {
     "float_vector": 16,
 }
 _WIRE: dict[FieldType, int] = {"int64": _VARINT, "float64": _FIXED64}
+_SMALL = [bytes([value]) for value in range(0x80)]
 _SPECIAL = re.compile(rb"[\\\[\]*?]")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 
 def entity_key(project: str, join_key: str, entity_id: str) -> bytes:
@@ -117,6 +119,34 @@ def parse_value(data: bytes, kind: FieldType) -> Any:
     return found
 
 
+def format_time(at: datetime) -> bytes:
+    """Protobuf ``Timestamp`` of an event time with a zone."""
+    seconds, micros = divmod((at - _EPOCH) // _MICROSECOND, 1_000_000)
+    parts = [(1, seconds), (2, micros * 1000)]
+    # proto3 leaves out what is zero
+    return b"".join(_varint(number << 3 | _VARINT) + _varint(value) for number, value in parts if value)
+
+
+def format_value(value: Any, kind: FieldType) -> bytes:
+    """Protobuf ``Value`` of a value that `features.checks.checked_row` has let through; None: one that holds none."""
+    if value is None:
+        return b""
+    tag = _varint(_NUMBERS[kind] << 3 | _WIRE.get(kind, _BYTES))
+    match kind:
+        case "int64":
+            return tag + _varint(value)
+        case "float64":
+            return tag + struct.pack("<d", value)
+        case "string":
+            return tag + _sized(value.encode())
+        case "bytes":
+            return tag + _sized(value)
+        case "string_list":
+            return tag + _sized(b"".join(b"\x0a" + _sized(item.encode()) for item in value))
+        case "float_vector":
+            return vector_header(len(value)) + value.astype("<f4").tobytes() if len(value) else tag + _sized(b"")
+
+
 def vector_header(dim: int) -> bytes:
     """What precedes the packed floats in the ``Value`` of a vector of ``dim`` floats."""
     floats = 4 * dim
@@ -179,8 +209,16 @@ def _read_varint(data: bytes, at: int) -> tuple[int, int]:
     raise BugError("a value in the online store has an endless number")
 
 
+def _sized(data: bytes) -> bytes:
+    return _varint(len(data)) + data
+
+
 def _varint(value: int) -> bytes:
+    if 0 <= value < len(_SMALL):
+        return _SMALL[value]
     out = bytearray()
+    if value < 0:
+        value += 1 << 64
     while value >= 0x80:
         out.append(value & 0x7F | 0x80)
         value >>= 7

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from features.checks import known_collection
 from features.milvus_index import MilvusConfig, connect, milvus_errors
 
-BATCH = 10_000
-TIMEOUT_S = 60.0
+BATCH = 50_000
+"""Rows in one answer, about."""
+SPACE = 0x10000
+TIMEOUT_S = 120.0
 
 
 def scan(config: MilvusConfig, collection: str) -> Iterator[tuple[str, int]]:
@@ -28,15 +30,28 @@ def scan(config: MilvusConfig, collection: str) -> Iterator[tuple[str, int]]:
         try:
             # Lite forgets at a restart which collections were loaded
             client.load_collection(collection, timeout=TIMEOUT_S)
-            rows = client.query_iterator(
-                collection,
-                batch_size=BATCH,
-                output_fields=["id", "seq"],
-                timeout=TIMEOUT_S,
-                consistency_level="Strong",
-            )
-            while batch := rows.next():
-                yield from ((row["id"], row["seq"]) for row in batch)
-            rows.close()
+            stored = int(client.get_collection_stats(collection, timeout=TIMEOUT_S)["row_count"])
+            for part in _parts(-(-stored // BATCH)):
+                rows = client.query(
+                    collection,
+                    filter=part,
+                    output_fields=["id", "seq"],
+                    timeout=TIMEOUT_S,
+                    consistency_level="Strong",
+                )
+                yield from ((row["id"], row["seq"]) for row in rows)
         finally:
             client.close()
+
+
+def _parts(count: int) -> list[str]:
+    """Filters that together take every id once: ids are UUIDs, so ranges of their first digits are about as large.
+
+    An iterator of the client looks through all rows for each page, so that its time grows with the square: for 20,000
+    rows in pages of 10,000 it took twice as long (measured on Milvus Lite).
+    """
+    borders = [f"{SPACE * number // count:04x}" for number in range(1, count)]
+    return [
+        f'id >= "{low}"' + (f' and id < "{high}"' if high else "")
+        for low, high in zip(["", *borders], [*borders, ""], strict=True)
+    ]

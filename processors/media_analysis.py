@@ -8,6 +8,7 @@ stores    objects: arrays and a thumbnail by upload and version
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from datetime import UTC, datetime
 from functools import partial
@@ -47,33 +48,44 @@ async def media_analysis(
         analysed = _record(event, None, None, None)
     else:
         kind = OPENED_AS[event.kind]
-        analysis, blob = await _analyse(event.media_id, event.object, kind, objects, analyser, offload)
-        picture = await _thumbnail(event.media_id, kind, analysis, objects, offload)
-        analysed = _record(event, analysis, blob, picture)
+        key = f"{derived_folder(event.media_id)}/analysis-{kind}-{event.object.sha256}-{ANALYSER_VERSION}.safetensors"
+        analysis, known = await _known(key, objects, offload) or (
+            await _analyse(event.media_id, event.object, kind, objects, analyser, offload),
+            None,
+        )
+        try:
+            async with asyncio.TaskGroup() as writes:
+                blob = writes.create_task(_kept(key, known, analysis, objects, offload))
+                picture = writes.create_task(_thumbnail(event.media_id, kind, analysis, objects, offload))
+        except BaseExceptionGroup as failed:
+            # both have ended now: nothing is written any more when an erasure follows
+            raise failed.exceptions[0] from failed
+        analysed = _record(event, analysis, blob.result(), picture.result())
     return [Emit(MEDIA_ANALYSED, event.media_id, analysed)]
 
 
 async def _analyse(
     media_id: str, source: ObjectRef, kind: MediaKind, objects: ObjectStore, analyser: MediaAnalyser, offload: Offload
-) -> tuple[Analysis, ObjectRef]:
-    """The analysis of an upload's bytes, and where it is kept; a redelivery does not decode them again."""
-    key = f"{derived_folder(media_id)}/analysis-{kind}-{source.sha256}-{ANALYSER_VERSION}.safetensors"
-    known = await _known(key, objects, offload)
-    if known is not None:
-        return known
+) -> Analysis:
+    """What the sandboxed child finds in an upload's bytes."""
     try:
         file = await objects.open_file(source)
     except KeyError as error:
         raise await missing_object(objects, media_id, source.key) from error
     with file:
         work = partial(analyser.analyse, file.fileno(), kind, size=source.size_bytes)
-        analysis = await offload(work)
-    blob = await offload(to_blob, analysis)
-    return analysis, await objects.put(key, blob, BLOB_TYPE)
+        return await offload(work)
+
+
+async def _kept(
+    key: str, known: ObjectRef | None, analysis: Analysis, objects: ObjectStore, offload: Offload
+) -> ObjectRef:
+    """Where an analysis is kept, from now on if not before."""
+    return known or await objects.put(key, await offload(to_blob, analysis), BLOB_TYPE)
 
 
 async def _known(key: str, objects: ObjectStore, offload: Offload) -> tuple[Analysis, ObjectRef] | None:
-    """An earlier analysis of the same bytes; None if there is none or it is unreadable, and is to be made again."""
+    """An earlier analysis of the same bytes, which a redelivery does not decode again; None: none can be read."""
     try:
         blob = await objects.get(key)
         return await offload(from_blob, blob), _reference(key, blob)

@@ -107,6 +107,13 @@ class Codec:
             raise BadEventError(f"{len(data) - body.tell()} bytes follow the record", code="value-trailing")
         return cast(R, unpack(cast(Plain, plain)))
 
+    def reads_as_written(self, header: bytes, expected: type[Record]) -> bool:
+        """Whether bodies behind this header were written with the very contract of ``expected``."""
+        if len(header) < HEADER.size:
+            return False
+        magic, schema_id = HEADER.unpack_from(header)
+        return bool(magic == 0 and self._writers.get(schema_id) == self._reader(expected.CONTRACT))
+
     def _plan(self, data: bytes, expected: type[Record]) -> tuple[Any, Any, Unpack]:
         """What all records with this header have in common: writer's schema, ours unless it is the same, unpacker."""
         if len(data) < HEADER.size:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from stat import S_ISREG
@@ -216,9 +216,8 @@ class LocalObjects:
             source.replace(wanted)
             return True
 
+        # its old name goes to the disk with the new one, or is swept there after a crash: it needs no wait of its own
         self._place(wanted, place)
-        with suppress(FileNotFoundError):
-            _sync_folder(source.parent)
         self._prune(source.parent)
 
     def _list(self, folder: str) -> list[StoredObject]:

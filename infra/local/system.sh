@@ -17,8 +17,11 @@ if [ -n "${FOR_TESTS:-}" ]; then
   if lacks chromium; then packages+=(chromium); fi
   if [ ! -e /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf ]; then packages+=(fonts-dejavu-core); fi
 fi
-# a peer of the decode benchmark, `make bench`
-if [ -n "${FOR_BENCH:-}" ] && lacks ffmpeg; then packages+=(ffmpeg); fi
+# peers of the benchmarks, `make bench`: one is a program, one is compiled
+if [ -n "${FOR_BENCH:-}" ]; then
+  if lacks ffmpeg; then packages+=(ffmpeg); fi
+  if lacks g++; then packages+=(g++); fi
+fi
 if lacks "$python"; then
   packages+=(python3 python3-venv)
 elif ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then

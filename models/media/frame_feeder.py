@@ -1,7 +1,8 @@
-"""Shows decoded frames to the analysers, each converted once for every size that is asked for."""
+"""Shows decoded frames to the analysers, each made small as they ask."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import cast
 
 import av
@@ -17,6 +18,7 @@ from models.media.container import check_frame_size, geometry_of
 from models.media.facts import Arrays
 from models.media.limits import Limits
 from models.media.rejection import RejectedMediaError
+from models.media.shrink import cells
 
 _USUAL_FRAME_MS = 40.0
 
@@ -96,16 +98,17 @@ class FrameFeeder:
         geometry = self.geometry
         if geometry is None:
             return
-        images: dict[tuple[int, int], NDArray[np.uint8]] = {}
         for number, analyser in enumerate(self._analysers):
             needs = analyser.needs
             if time_ms - self._last_shown[number] < needs.step_ms:
                 continue
             self._last_shown[number] = time_ms
-            size = needs.target(geometry)
-            if size not in images:
-                images[size] = self._scaled(frame, size)
-            analyser.feed(FrameView(time_ms, images[size]))
+            make = partial(self._means if needs.means else self._scaled, frame, needs.target(geometry))
+            analyser.feed(FrameView(time_ms, make, sum(plane.buffer_size for plane in frame.planes)))
+
+    def _means(self, frame: av.VideoFrame, size: tuple[int, int]) -> NDArray[np.uint8]:
+        found = cells(frame, *size)
+        return self._scaled(frame, size) if found is None else found
 
     def _scaled(self, frame: av.VideoFrame, size: tuple[int, int]) -> NDArray[np.uint8]:
         scaler = self._scalers.setdefault(size, VideoReformatter())

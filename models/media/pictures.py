@@ -21,6 +21,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
+from models.media.analysers.base import FrameView
 from models.media.analysers.samples import CandidateStore, finished
 from models.media.embedded_text import embedded_text
 from models.media.facts import EmbeddedText, Facts, Findings, complete
@@ -125,7 +126,7 @@ def _decode(image: Image.Image, limits: Limits) -> Findings:
     wanted = [end_ms * (i + 0.5) / most for i in range(most)] if len(ends) > 1 else [0.0]
     starts = np.array(store.times)
     chosen = sorted({int(np.searchsorted(starts, instant, side="right")) - 1 for instant in wanted})
-    frames = [store.images[i] for i in chosen]
+    frames = [store.views[i].image for i in chosen]
     upright = [finished(np.fliplr(frame) if mirror else frame, turns) for frame in frames]
     facts = Facts(
         kind="picture",
@@ -156,7 +157,7 @@ def _read_frames(image: Image.Image, store: CandidateStore, limits: Limits, *, s
     """Go through the frames once. Returns the end of each in ms (0 for a still picture)."""
     if single:
         image.draft("RGB", (2 * limits.frame_long_side, 2 * limits.frame_long_side))
-        store.add(0, to_rgb(image, limits.frame_long_side))
+        store.add(FrameView.made(0, to_rgb(image, limits.frame_long_side)))
         return [0]
     now, pixels, ends = 0, 0, []
     for number in range(limits.picture_max_frames + 1):
@@ -171,7 +172,7 @@ def _read_frames(image: Image.Image, store: CandidateStore, limits: Limits, *, s
         pixels += image.width * image.height
         if pixels > limits.picture_animation_pixels:
             raise RejectedMediaError("media-limit", f"more than {pixels} pixels in {number + 1} frames")
-        store.add(now, to_rgb(image, limits.frame_long_side))
+        store.add(FrameView.made(now, to_rgb(image, limits.frame_long_side)))
         # browsers show frames of 0 or 10 ms for 100 ms
         shown = int(image.info.get("duration") or 0)
         now += shown if 10 < shown < 600_000 else 100

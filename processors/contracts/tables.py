@@ -41,7 +41,8 @@ def _block(name: str) -> str:
 
 
 def _processor_row(capability: Capability) -> tuple[str, ...]:
-    link = f"[`{capability.name}`](processors/{capability.name}.py)"
+    source = inspect.getfile(capability.handler).partition("/processors/")[2]
+    link = f"[`{capability.name}`](processors/{source})"
     card = _card(capability)
     return (
         link,

@@ -46,7 +46,9 @@ def producer_config(kafka: Kafka) -> dict[str, Any]:
         "partitioner": "murmur2_random",
         # a dead letter is its event plus headers: it must fit where the event did
         "message.max.bytes": 4 * 1024**2,
-        "linger.ms": 2,
+        # what comes while others are on their way goes together anyway; waiting for more only made single events slow
+        # (2 ms: 2.8 ms to the ack instead of 0.4 ms, and a hundred writers at a time got less through, measured)
+        "linger.ms": 0,
         "compression.type": "lz4",
         "delivery.timeout.ms": int(DELIVERY_TIMEOUT_S * 1000),
     }

@@ -43,5 +43,5 @@ class Lease:
 
     async def wait(self) -> None:
         """Until it is held; whoever loses its partitions meanwhile is cancelled by the handover."""
-        while not self.held:
+        while not self.held:  # noqa: ASYNC110 - renewed by a thread that knows nothing of this event loop
             await asyncio.sleep(LOOK_S)

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 import structlog
-from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException, TopicPartition
 
 from processors.runtime.kafka import reader_config
 from processors.runtime.progress import Outlook, Place, Progress
@@ -69,8 +69,8 @@ class Offsets:
     """``OffsetSource`` by consumers that join no group.
 
     Not by the admin client: a request of its that was open when the broker went away has ended the whole process
-    (an assertion in librdkafka 2.16, seen in the broker's restart test). A consumer that saw a leader die may keep its
-    epoch and be refused for ever (seen when one of three brokers came back): it is replaced.
+    (an assertion in librdkafka 2.16, seen in the broker's restart test). A consumer that saw a leader die may not learn
+    of the next one and be refused or wait for minutes (seen when one of three brokers died): what failed is replaced.
 
     Args:
         connect: Makes a consumer of a group.
@@ -114,9 +114,8 @@ class Offsets:
             self._readers[group] = self._connect(group)
         try:
             yield self._readers[group]
-        except KafkaException as error:
-            if error.args[0].code() == KafkaError.FENCED_LEADER_EPOCH:
-                self._readers.pop(group).close()
+        except KafkaException:
+            self._readers.pop(group).close()
             raise
 
 

@@ -141,6 +141,8 @@ class Capability:
         retry: Delays between tries.
         weight: Where ``offload`` runs: on the loop, in a thread, in a child process.
         batch: Whether the handler takes ``Sequence[Received]`` instead of one record.
+        gather: Topics among those consumed whose records are replaceable values, of which a newer one does for an
+            older: they may wait a moment and be worked on together.
         state: Compacted topic that holds the capability's state, if it has one.
         concurrency: Events in work at a time; 1 where order matters.
         version: Version of what it writes. Two versions run side by side, each as a group of its own.
@@ -157,6 +159,7 @@ class Capability:
     state: Topic | None
     concurrency: int
     version: int = 1
+    gather: tuple[Topic, ...] = ()
     stores: tuple[View | Collection, ...] = ()
 
     @property
@@ -186,6 +189,7 @@ def capability(
     retry: RetryPolicy | None = None,
     weight: Weight = "inline",
     batch: bool = False,
+    gather: Sequence[Topic] = (),
     state: Topic | None = None,
     concurrency: int = 1,
     version: int = 1,
@@ -198,6 +202,8 @@ def capability(
     """
     if (batch or state) and concurrency != 1:
         raise ValueError("batched or stateful capabilities keep order: concurrency must be 1")
+    if gather and not (batch and set(gather) <= set(consumes)):
+        raise ValueError("only topics that are consumed in batches can be gathered")
     if state and state not in produces:
         raise ValueError(f"the state topic {state.name} is not among the topics produced")
 
@@ -210,6 +216,7 @@ def capability(
             retry=retry or RetryPolicy(),
             weight=weight,
             batch=batch,
+            gather=tuple(gather),
             state=state,
             concurrency=concurrency,
             version=version,

@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
@@ -49,6 +49,21 @@ class Outgoing(NamedTuple):
     value: bytes | None
     headers: Headers = ()
     partition: int | None = None
+
+
+class Sender(Protocol):
+    """The part of the publisher that takes bytes."""
+
+    async def send(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Sequence[tuple[str, bytes]] = (),
+        partition: int | None = None,
+    ) -> tuple[int, int]: ...
+
+    async def send_all(self, records: Sequence[Outgoing]) -> None: ...
 
 
 class KafkaPublisher:

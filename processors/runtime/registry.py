@@ -16,6 +16,8 @@ from schemas.topics import Topic
 
 MEDIA_TYPE = "application/vnd.schemaregistry.v1+json"
 TIMEOUT_S = 10.0
+WAIT_MAX_S = 1.0
+"""Longest pause between two questions whether the registry is back."""
 
 
 class IncompatibleSchemaError(AppError):
@@ -27,7 +29,7 @@ class IncompatibleSchemaError(AppError):
 class SchemaRegistry:
     """Registers, looks up and fetches schemas.
 
-    Every method raises ``UnavailableError`` when the registry does not answer.
+    Every method but ``wait`` raises ``UnavailableError`` when the registry does not answer.
     """
 
     def __init__(self, url: str) -> None:
@@ -36,6 +38,15 @@ class SchemaRegistry:
 
     def close(self) -> None:
         self._client.close()
+
+    def wait(self) -> None:
+        """Return once the registry answers, however long that takes."""
+        patient = stamina.retry_context(
+            on=UnavailableError, attempts=None, timeout=None, wait_initial=0.5, wait_max=WAIT_MAX_S
+        )
+        for attempt in patient:
+            with attempt:
+                self._expect_ok(self._call("GET", "/subjects"))
 
     def register(self, topic: Topic) -> int:
         """Register the newest contract of ``topic``; its id. Registering again changes nothing.

@@ -19,42 +19,25 @@ import structlog
 
 from features.ports import AttemptLog
 from processors.runtime import metrics, tracing
+from processors.runtime.columns import BatchDecoder
+from processors.runtime.failures import Failures, now_ms
 from processors.runtime.lease import Lease
-from processors.runtime.letters import TRACEPARENT, Headers, Letter, clean_text
+from processors.runtime.letters import TRACEPARENT, Headers, Letter
 from processors.runtime.processor import Capability, Emit, Received
 from processors.runtime.progress import Progress
-from processors.runtime.publisher import Outgoing
+from processors.runtime.publisher import Outgoing, Sender
 from processors.runtime.quarantine import Quarantine
 from processors.runtime.state import CompactedState
 from schemas.codec import Codec, UnknownSchemaError
-from schemas.common import Reason
-from schemas.errors import AppError, BadEventError, BadMediaError, BugError, UnavailableError
-from schemas.ids import stable_id
-from schemas.media import MediaRejected
-from schemas.pipeline import DeadLettered
+from schemas.errors import BadEventError, BugError, UnavailableError
 from schemas.record import Record
-from schemas.topics import BY_NAME, DEAD_LETTERED, MEDIA_REJECTED, Topic
+from schemas.topics import BY_NAME, Topic
 
-BUG_TRIES = 2
 FUTURE = timedelta(days=1)
+EVER = datetime.min.replace(tzinfo=UTC)
 INSIST_MAX_WAIT_S = 10.0
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
-
-
-class Sender(Protocol):
-    """The part of the publisher that takes bytes."""
-
-    async def send(
-        self,
-        topic: str,
-        key: bytes | None,
-        value: bytes | None,
-        headers: Sequence[tuple[str, bytes]] = (),
-        partition: int | None = None,
-    ) -> tuple[int, int]: ...
-
-    async def send_all(self, records: Sequence[Outgoing]) -> None: ...
 
 
 @runtime_checkable
@@ -101,11 +84,13 @@ class Runner:
         self.progress = Progress(capability.group.replace("-", "_"), capability.group)
         self._sender = sender
         self._codec = codec
+        self._decoder = BatchDecoder(codec)
         self._fetch_schema = fetch_schema
         self._attempts = attempts
         self._state = state
         self._max_deliveries = max_deliveries
         self._quarantine = quarantine or Quarantine()
+        self._failures = Failures(capability, sender, codec, self._insist)
         self.lease: Lease | None = None
         accepted = inspect.signature(capability.handler).parameters
         self._needs = {name: value for name, value in needs.items() if name in accepted}
@@ -125,7 +110,7 @@ class Runner:
     def _letter(self, message: Any) -> Letter:
         """Only retry topics carry a story that we wrote; on others such headers are somebody's claim."""
         retried = message.topic in {name for name, _ in self.capability.retry_topics}
-        return Letter.of(message, _now_ms(), retried=retried)
+        return Letter.of(message, now_ms(), retried=retried)
 
     async def handle(self, message: Any) -> None:
         """Work on one Kafka record to its end."""
@@ -178,7 +163,7 @@ class Runner:
             self._observe_stage(record)
         # the one place that takes everything: whatever a capability raises, the event is not lost
         except Exception as error:  # noqa: BLE001
-            return await self._failed(letter, record, error)
+            return await self._failures.settle(letter, record, error)
         return "done"
 
     async def handle_batch(self, records: Sequence[Any]) -> None:
@@ -207,24 +192,42 @@ class Runner:
             log.error("batch never ended, going through it one by one", starts=starts)
             await self._one_by_one(records)
             return
-        good: list[tuple[Any, Received[Any]]] = []
         topic = BY_NAME.get(records[0].topic)
-        latest = datetime.now(UTC) + FUTURE
-        for raw in records:
-            try:
-                self._refuse_crash_loop(starts)
-                try:
-                    record = self._codec.decode(raw.value, _known(topic, raw.topic).record)
-                    _refuse_impossible_time(record, latest)
-                except UnknownSchemaError:
-                    record = await self._insist_decode(self._letter(raw))
-                good.append((raw, Received(record, raw.topic, raw.partition, raw.offset)))
-            # as in ``handle``: whatever it is, this record is given up and its neighbours go on
-            except Exception as error:  # noqa: BLE001
-                await self._give_up(self._letter(raw).failed(), self._count(error))
-                self._observe(raw.topic, "dead-lettered", started)
+        found = self._decode_together(records, topic)
+        for index, record in enumerate(found):
+            if record is None:
+                found[index] = await self._decode_alone(records[index], topic, starts, started)
+        good = [
+            (raw, Received(record, raw.topic, raw.partition, raw.offset))
+            for raw, record in zip(records, found, strict=True)
+            if record is not None
+        ]
         if good:
             await self._batch_work(good, started)
+
+    def _decode_together(self, records: Sequence[Any], topic: Topic | None) -> list[Record | None]:
+        """What is plainly good; None where the record must be looked at by itself."""
+        if topic is None or len(records) == 1:
+            return [None] * len(records)
+        found = self._decoder.decode([raw.value for raw in records], topic.record)
+        latest = datetime.now(UTC) + FUTURE
+        return [record if getattr(record, "occurred_at", EVER) <= latest else None for record in found]
+
+    async def _decode_alone(self, raw: Any, topic: Topic | None, starts: int, started: float) -> Record | None:
+        """One record of a batch; None if it was given up."""
+        try:
+            self._refuse_crash_loop(starts)
+            try:
+                record = self._codec.decode(raw.value, _known(topic, raw.topic).record)
+                _refuse_impossible_time(record, datetime.now(UTC) + FUTURE)
+            except UnknownSchemaError:
+                record = await self._insist_decode(self._letter(raw))
+        # as in ``handle``: whatever it is, this record is given up and its neighbours go on
+        except Exception as error:  # noqa: BLE001
+            await self._failures.give_up(self._letter(raw).failed(), self._failures.count(error))
+            self._observe(raw.topic, "dead-lettered", started)
+            return None
+        return record
 
     async def _abandon(self, place: str) -> None:
         """A stop or a handover is no crash: the next worker begins with the starts of before."""
@@ -251,7 +254,7 @@ class Runner:
                 for single in good:
                     await self._batch_work([single], started)
                 return
-            await self._give_up(letter.failed(), self._count(error))
+            await self._failures.give_up(letter.failed(), self._failures.count(error))
             self._observe(letter.topic, "dead-lettered", started)
             return
         self._observe(letter.topic, "done", started, len(good))
@@ -323,66 +326,6 @@ class Runner:
             metrics.UPLOAD_SECONDS.labels(milestone.name).observe(_seconds_since(milestone.since))
         return encoded
 
-    async def _failed(self, letter: Letter, record: Record | None, error: Exception) -> str:
-        """Reject, retry or give up; what became of the event."""
-        app_error = self._count(error)
-        letter = letter.failed()
-        if isinstance(app_error, BadMediaError) and (rejected := self._rejection(record, app_error)):
-            log.info("rejected", code=app_error.code, reason=str(app_error))
-            await self._insist(lambda: self._send_record(rejected.media_id, rejected, letter))
-            return "rejected"
-        delays = self.capability.retry_topics
-        tries = len(delays) if isinstance(app_error, UnavailableError) else BUG_TRIES - 1
-        may_retry = app_error.retryable or isinstance(app_error, BugError)
-        if may_retry and letter.attempt <= min(tries, len(delays)):
-            topic, delay = delays[letter.attempt - 1]
-            log.warning("will be tried again", code=app_error.code, error=str(app_error), attempt=letter.attempt)
-            due_ms = _now_ms() + int(delay.total_seconds() * 1000)
-            headers = letter.headers(self.capability.name, app_error, due_ms)
-            await self._insist(lambda: self._sender.send(topic, letter.key, letter.value, headers, letter.partition))
-            return "retried"
-        await self._give_up(letter, app_error)
-        return "dead-lettered"
-
-    def _rejection(self, record: Record | None, error: BadMediaError) -> MediaRejected | None:
-        media_id = getattr(record, "media_id", None)
-        if media_id is None:
-            return None
-        source = str(getattr(record, "source_event_id", "") or getattr(record, "event_id", ""))
-        return MediaRejected(
-            event_id=stable_id("rejected", source, self.capability.name, error.code),
-            source_event_id=source,
-            occurred_at=getattr(record, "occurred_at", datetime.now(UTC)),
-            produced_at=datetime.now(UTC),
-            media_id=media_id,
-            stage=self.capability.name,
-            reasons=(Reason(code=error.code, text=clean_text(error)),),
-        )
-
-    async def _give_up(self, letter: Letter, error: AppError) -> None:
-        log.error("given up", code=error.code, error=str(error), attempts=letter.attempt, exc_info=error.__cause__)
-        topic = self.capability.dead_letter_topic
-        headers = letter.headers(self.capability.name, error)
-        await self._insist(lambda: self._sender.send(topic, letter.key, letter.value, headers))
-        notice = DeadLettered(
-            event_id=stable_id("dead-letter", self.capability.name, letter.place),
-            occurred_at=datetime.now(UTC),
-            capability=self.capability.name,
-            key=letter.key_text,
-            origin_topic=letter.topic,
-            origin_partition=letter.partition,
-            origin_offset=letter.offset,
-            dead_letter_topic=topic,
-            attempts=letter.attempt,
-            code=error.code,
-            text=clean_text(error),
-        )
-        await self._insist(lambda: self._send_record(letter.key_text, notice, letter))
-
-    async def _send_record(self, key: str, record: MediaRejected | DeadLettered, letter: Letter) -> None:
-        topic = MEDIA_REJECTED if isinstance(record, MediaRejected) else DEAD_LETTERED
-        await self._sender.send(topic.name, key.encode(), self._codec.encode(record), letter.carried)
-
     async def _insist(self, step: Callable[[], Awaitable[T]]) -> T:
         """Repeat a step that nothing can do without until what it needs is back; only a stop ends the wait."""
         async for attempt in stamina.retry_context(
@@ -407,12 +350,6 @@ class Runner:
         if isinstance(at, datetime):
             metrics.STAGE_SECONDS.labels(self.capability.name).observe(_seconds_since(at))
 
-    def _count(self, error: Exception) -> AppError:
-        """The error as one of ours, counted."""
-        app_error = _as_app_error(error)
-        metrics.ERRORS.labels(self.capability.name, app_error.code).inc()
-        return app_error
-
 
 def _known(topic: Topic | None, name: str) -> Topic:
     if topic is None:
@@ -427,15 +364,6 @@ def _refuse_impossible_time(record: Record, latest: datetime) -> None:
         raise BadEventError(f"occurred_at {at.isoformat()} lies in the future", code="time-impossible")
 
 
-def _as_app_error(error: Exception) -> AppError:
-    """What nobody foresaw becomes a bug that keeps its traceback as cause."""
-    if isinstance(error, AppError):
-        return error
-    bug = BugError(f"{type(error).__name__}: {error}")
-    bug.__cause__ = error
-    return bug
-
-
 def _traces_of(letters: Iterable[Letter]) -> Callable[[str], Headers]:
     """An event made of a batch belongs to the trace of the newest event with its key, if there is one."""
     known = {letter.key_text: letter.carried for letter in letters}
@@ -445,7 +373,3 @@ def _traces_of(letters: Iterable[Letter]) -> Callable[[str], Headers]:
 def _seconds_since(at: datetime) -> float:
     """Never negative: clocks differ between machines."""
     return max(0.0, (datetime.now(UTC) - at).total_seconds())
-
-
-def _now_ms() -> int:
-    return int(time.time() * 1000)

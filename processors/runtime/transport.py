@@ -36,6 +36,10 @@ FULL_POLL_S = 0.02
 that wait when the stream has room again: with Faust's own second of it the gaps between batches of a backlog were
 five to seven times as long (measured)."""
 
+GATHER_S = 2.0
+"""Seconds in which replaceable values are collected. While a backlog is worked off, many of them stand for the same
+thing: worked on as they come, they cost a third of the time (measured)."""
+
 
 class BatchMessage(ConsumerMessage):
     """All records of one partition and poll; ``offset`` is that of the last one.
@@ -135,6 +139,7 @@ class GuardedConsumer(driver.Consumer):
         self._read_offset = _NeverRead()
         self._trackers: dict[TP, OffsetTracker] = {}
         self._parked: dict[TP, list[Any]] = {}
+        self._handed_at: dict[TP, float] = {}
 
     def _new_consumer_thread(self) -> GuardedConsumerThread:
         return GuardedConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -187,7 +192,7 @@ class GuardedConsumer(driver.Consumer):
         parked = active & self._parked.keys()
         records = {tp: due for tp in parked if (due := self._unpark(tp, now))}
         # aiokafka takes an empty set for "all", so it is not asked when everything is parked
-        wanted = active - parked
+        wanted = active - parked - self._gathering(active, now)
         if records:
             timeout = 0.0
         elif self._buffered_partitions:
@@ -195,10 +200,16 @@ class GuardedConsumer(driver.Consumer):
         if wanted:
             fetched = await super()._getmany(wanted, timeout)
             for tp, batch in fetched.items():
+                self._handed_at[tp] = now
                 records[tp] = records.get(tp, []) + self._park_early(tp, batch)
         elif not records:
             await asyncio.sleep(min(timeout, 0.2))
         return {tp: self._track(tp, batch) for tp, batch in records.items() if batch}
+
+    def _gathering(self, active: set[TP], now: float) -> set[TP]:
+        """Partitions whose records still wait for more of their kind; aiokafka holds what is fetched meanwhile."""
+        gathered = self.app.gathered_topics
+        return {tp for tp in active if tp.topic in gathered and now < self._handed_at.get(tp, 0.0) + GATHER_S}
 
     def _unpark(self, tp: TP, now: float) -> list[Any]:
         parked = self._parked[tp]
@@ -274,6 +285,7 @@ class GuardedApp(faust.App):
 
     Attributes:
         batched_topics: Names of topics delivered as one message for each partition and poll.
+        gathered_topics: Names of those among them of which a partition is delivered every ``GATHER_S`` at most.
         retry_topics: Names of topics whose records wait until they are due.
         lease: How long this worker may take its partitions for its own.
     """
@@ -283,11 +295,13 @@ class GuardedApp(faust.App):
         *args: Any,
         lease: Lease,
         batched_topics: Iterable[str] = (),
+        gathered_topics: Iterable[str] = (),
         retry_topics: Iterable[str] = (),
         **kwargs: Any,
     ) -> None:
         self.lease = lease
         self.batched_topics = frozenset(batched_topics)
+        self.gathered_topics = frozenset(gathered_topics)
         self.retry_topics = frozenset(retry_topics)
         super().__init__(*args, **kwargs)
 

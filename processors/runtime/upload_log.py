@@ -3,74 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
 
 import structlog
-from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
-from processors.runtime.kafka import reader_config
 from processors.runtime.settings import Kafka
+from processors.runtime.topic_scan import read_to_end
 from schemas.codec import Codec, UnknownSchemaError
-from schemas.errors import BadEventError, UnavailableError
+from schemas.errors import BadEventError
 from schemas.media import MediaStatus
 from schemas.record import Record
 from schemas.topics import BY_NAME, MEDIA_STATUS, UPLOADS
 from schemas.upload import UploadCreated
 
-TIMEOUT_S = 60.0
-"""Longest wait for the broker's next record, seconds."""
 log = structlog.get_logger(__name__)
-
-
-def read_to_end(kafka: Kafka, topics: tuple[str, ...]) -> Iterator[Message]:
-    """Every record that the topics hold now, in no order across partitions.
-
-    Raises:
-        UnavailableError: a topic is missing or the broker does not answer.
-    """
-    reader = Consumer(reader_config(kafka, f"scan-{uuid.uuid4()}"))
-    try:
-        waiting: dict[tuple[str, int], int] = {}
-        places = []
-        for topic in topics:
-            found = reader.list_topics(topic, timeout=TIMEOUT_S).topics[topic]
-            if found.error is not None:
-                raise UnavailableError(f"topic {topic}: {found.error}", code="topic-missing")
-            for number in found.partitions:
-                low, high = reader.get_watermark_offsets(TopicPartition(topic, number), timeout=TIMEOUT_S)
-                if high > low:
-                    places.append(TopicPartition(topic, number, low))
-                    waiting[topic, number] = high
-        if not places:
-            return
-        reader.assign(places)
-        yield from _until(reader, waiting)
-    except KafkaException as error:
-        raise UnavailableError(f"topics cannot be read: {error}", code="broker-unavailable") from error
-    finally:
-        reader.close()
-
-
-def _until(reader: Consumer, waiting: dict[tuple[str, int], int]) -> Iterator[Message]:
-    idle_s = 0.0
-    while waiting:
-        messages = reader.consume(10_000, timeout=0.5)
-        idle_s = 0.0 if messages else idle_s + 0.5
-        if idle_s >= TIMEOUT_S:
-            raise UnavailableError(f"the broker stands still before the end of {sorted(waiting)}")
-        for message in messages:
-            error = message.error()
-            if error is not None:
-                raise KafkaException(error)
-            place = message.topic() or "", message.partition() or 0
-            if (message.offset() or 0) < waiting.get(place, 0):
-                yield message
-        # by position: compaction may have removed the last record itself
-        for each in reader.position([TopicPartition(*place) for place in waiting]):
-            if each.offset >= waiting[each.topic, each.partition]:
-                del waiting[each.topic, each.partition]
 
 
 class KafkaUploadLog:

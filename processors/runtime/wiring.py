@@ -62,7 +62,7 @@ class Wiring:
         self._closers: list[Callable[[], None]] = []
 
     def runner(self, capability: Capability) -> Runner:
-        """The capability with all it needs.
+        """The capability with all it needs; waits for the registry as long as it is away.
 
         Raises:
             TypeError: it names something that nobody here can give.
@@ -70,13 +70,13 @@ class Wiring:
         from processors.runtime.offload import offload_for
 
         parameters = list(inspect.signature(capability.handler).parameters)[1:]
-        needs: dict[str, Any] = {}
-        for name in parameters:
-            if name in GIVEN_BY_THE_WORKER:
-                continue
+        wanted = [name for name in parameters if name not in GIVEN_BY_THE_WORKER]
+        for name in wanted:
             if name.startswith("_") or not isinstance(getattr(type(self), name, None), cached_property):
                 raise TypeError(f"{capability.name} needs {name!r}, which wiring.py does not make")
-            needs[name] = getattr(self, name)
+        # ending here instead would cost the seconds of a new start, and a longer delay before each
+        self.registry.wait()
+        needs: dict[str, Any] = {name: getattr(self, name) for name in wanted}
         if "offload" in parameters:
             needs["offload"] = offload_for(capability.weight, capability.concurrency)
             self._closers.append(needs["offload"].close)

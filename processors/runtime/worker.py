@@ -32,7 +32,7 @@ POLL_EVENTS = 32
 FETCH_BYTES = 1024**2
 CANCEL_S = 3.0
 BEAT_S = 1.0
-POLL_BATCH = 10_000
+POLL_BATCH = 50_000
 FETCH_BATCH_BYTES = 4 * 1024**2
 """Most bytes of one partition in a poll of a batched topic; a large batch writes each state once for many events."""
 GC_THRESHOLDS = (100_000, 50, 100)
@@ -165,6 +165,7 @@ def _new_app(capability: Capability, settings: Settings, lease: Lease) -> Guarde
         capability.group,
         lease=lease,
         batched_topics=batched,
+        gathered_topics=[t.name for t in capability.gather],
         retry_topics=[name for name, _ in capability.retry_topics],
         broker=";".join(f"kafka://{address}" for address in kafka.bootstrap.split(",")),
         broker_credentials=aiokafka_login.credentials(kafka),

@@ -11,19 +11,20 @@ import onnxruntime  # noqa: F401
 from numpy.typing import NDArray
 from usearch.index import Index
 
-from processors.serving.item_table import Mask, Rows
+from processors.serving.item_table import Rows
 
-EXPANSION = 256
+EXPANSION_SEARCH = 192
 """Nodes HNSW looks at at least; the default of 64 loses a third of 50 neighbours of random vectors."""
-MARGIN = 1.2
-OVERFETCH = 4
+EXPANSION_ADD = 256
+"""Of 375 neighbours among 80,000 clustered vectors of 192 numbers the default of 128 loses 12 %, this 8 %."""
 
 
 class PartitionIndexes:
-    """One HNSW for cold rows and one for warm ones (usearch, inner product of unit vectors).
+    """One HNSW for cold rows and one for warm ones (usearch, cosine of unit vectors in eight bits a number).
 
-    Keys are rows of the item table. Putting a row takes about a millisecond, so its lock is its own and is
-    held for one row at a time.
+    Keys are rows of the item table. Eight bits make building and searching twice as fast as floats; who searches
+    compares what was found with the vectors themselves. Putting a row takes a quarter of a millisecond, so its lock
+    is its own and is held for one row at a time.
 
     Args:
         dim: Length of the vectors.
@@ -32,7 +33,10 @@ class PartitionIndexes:
     def __init__(self, dim: int) -> None:
         self._lock = threading.Lock()
         self._of = {
-            cold: Index(ndim=dim, metric="ip", dtype="f32", expansion_search=EXPANSION) for cold in (True, False)
+            cold: Index(
+                ndim=dim, metric="cos", dtype="i8", expansion_search=EXPANSION_SEARCH, expansion_add=EXPANSION_ADD
+            )
+            for cold in (True, False)
         }
 
     def put(self, row: int, vector: NDArray[np.float32] | None, *, cold: bool) -> None:
@@ -44,26 +48,22 @@ class PartitionIndexes:
             if vector is not None:
                 self._of[cold].add(row, vector, threads=1)
 
-    def search(
-        self, vector: NDArray[np.float32], limit: int, allowed: Mask, cold: bool | None
-    ) -> tuple[Rows, NDArray[np.float32]]:
-        """At most ``limit`` allowed rows of each partition asked for, with their inner products, unordered."""
-        partitions = (True, False) if cold is None else (cold,)
+    def size(self, cold: bool | None) -> int:
+        """Rows in the partition; None: in both."""
+        return sum(len(self._of[each]) for each in _partitions(cold))
+
+    def search(self, vector: NDArray[np.float32], limit: int, cold: bool | None) -> Rows:
+        """About the ``limit`` nearest rows of the partition (None: of each of both), unordered."""
         with self._lock:
-            found = [_search(self._of[c], vector, limit, allowed) for c in partitions]
-        return np.concatenate([rows for rows, _ in found]), np.concatenate([scores for _, scores in found])
+            return np.concatenate([_search(self._of[each], vector, limit) for each in _partitions(cold)])
 
 
-def _search(index: Index, vector: NDArray[np.float32], limit: int, allowed: Mask) -> tuple[Rows, NDArray[np.float32]]:
-    """The index knows no filters: as many more are fetched as the filter will take away, and again more where
-    too little was left."""
-    expected = limit * len(index) / max(1, int(np.count_nonzero(allowed)))
-    fetched = min(len(index), int(MARGIN * expected) + 16)
-    while fetched:
-        matches = index.search(vector, fetched, threads=1)
-        rows = matches.keys.astype(np.int64)
-        keep = allowed[rows]
-        if keep.sum() >= limit or fetched == len(index):
-            return rows[keep][:limit], (1.0 - matches.distances[keep][:limit]).astype(np.float32)
-        fetched = min(len(index), fetched * OVERFETCH)
-    return np.empty(0, np.int64), np.empty(0, np.float32)
+def _partitions(cold: bool | None) -> tuple[bool, ...]:
+    return (True, False) if cold is None else (cold,)
+
+
+def _search(index: Index, vector: NDArray[np.float32], limit: int) -> Rows:
+    if not len(index):
+        return np.empty(0, np.int64)
+    rows: Rows = index.search(vector, min(limit, len(index)), threads=1).keys.astype(np.int64)
+    return rows

@@ -49,7 +49,7 @@ class Candidates:
 
     def take(self, order: NDArray[Any]) -> Candidates:
         """The rows that ``order`` (indices or a mask) names."""
-        return Candidates(*(getattr(self, column.name)[order] for column in fields(self)))
+        return Candidates(*(getattr(self, name)[order] for name in COLUMNS))
 
     def because(self, reason: Reason) -> Candidates:
         """The same, all with one reason."""
@@ -60,14 +60,18 @@ class Candidates:
         return replace(self, score=score)
 
 
+COLUMNS = tuple(column.name for column in fields(Candidates))
+
+
 def joined(groups: Sequence[Candidates]) -> Candidates:
     """All groups in order; of an item that comes twice the first is kept.
 
     Raises:
         ValueError: there is no group.
     """
-    together = Candidates(*(np.concatenate([getattr(g, c.name) for g in groups]) for c in fields(Candidates)))
-    first_place = {item: place for place, item in reversed(list(enumerate(together.ids)))}
-    if len(first_place) == len(together):
+    together = Candidates(*(np.concatenate([getattr(g, name) for g in groups]) for name in COLUMNS))
+    ids = together.ids.tolist()
+    if len(set(ids)) == len(ids):
         return together
+    first_place = {item: place for place, item in reversed(list(enumerate(ids)))}
     return together.take(np.sort(np.fromiter(first_place.values(), np.int64, len(first_place))))

@@ -127,8 +127,10 @@ class Follower:
         self._assign(consumer)
         self._settle_progress(consumer)
         while not self._stop.is_set():
-            messages = consumer.consume(BATCH, POLL_S)
-            for message in messages:
+            # asked for more than one at once, it would wait all that time for the batch to fill
+            first = consumer.consume(1, POLL_S)
+            rest = consumer.consume(BATCH, 0.0) if first else []
+            for message in (*first, *rest):
                 if self._stop.is_set():
                     return
                 self._take(message)

@@ -69,6 +69,8 @@ def choose(candidates: Candidates, limit: int, cold_share: float) -> Candidates:
     order = np.argsort(-candidates.score, kind="stable")
     cold = candidates.cold[order]
     kept_cold = order[cold][: quota(limit, cold_share)]
-    others = order[~np.isin(order, kept_cold)][: max(0, limit - len(kept_cold))]
+    kept = np.zeros(len(order), np.bool_)
+    kept[kept_cold] = True
+    others = order[~kept[order]][: max(0, limit - len(kept_cold))]
     chosen = np.concatenate([kept_cold, others])
     return candidates.take(chosen[np.argsort(-candidates.score[chosen], kind="stable")])

@@ -104,13 +104,13 @@ class PartitionedRecaller:
         """See ``Recaller``."""
         uploader = None if own else user.user_id
         cold_wanted = quota(limit, self._cold_share)
-        cold = self._search(user, limit, Where(kind, True, user.recent, uploader))
-        warm = self._search(user, limit, Where(kind, False, user.recent, uploader))
-        kept_cold = max(cold_wanted, limit - len(warm))
-        kept_warm = limit - min(len(cold), kept_cold)
-        return joined(
-            [warm.take(np.arange(min(kept_warm, len(warm)))), cold.take(np.arange(min(kept_cold, len(cold))))]
-        )
+        of_cold, of_warm = (Where(kind, cold, user.recent, uploader) for cold in (True, False))
+        # A search costs what it fetches: each is asked for its places only, and again where the other has too few.
+        warm = self._search(user, limit - cold_wanted, of_warm)
+        cold = self._search(user, limit - len(warm), of_cold)
+        if len(warm) == limit - cold_wanted and len(cold) < cold_wanted:
+            warm = self._search(user, limit - len(cold), of_warm)
+        return joined([warm, cold])
 
     def _search(self, user: UserContext, limit: int, where: Where) -> Candidates:
         if user.taste is None:

@@ -181,9 +181,10 @@ class RecommendRoutes:
 
 def _items(found: Candidates) -> list[dict[str, Any]]:
     """The only per-item objects, made for the answer's few items."""
-    columns = (found.ids, found.kind.tolist(), found.score.tolist(), found.cold.tolist(), found.reason.tolist())
+    scores = np.round(found.score.astype(np.float64), 6)
+    columns = (found.ids, found.kind.tolist(), scores.tolist(), found.cold.tolist(), found.reason.tolist())
     return [
-        {"item_id": item, "kind": KINDS[kind], "score": round(score, 6), "cold": cold, "reason": REASONS[reason]}
+        {"item_id": item, "kind": KINDS[kind], "score": score, "cold": cold, "reason": REASONS[reason]}
         for item, kind, score, cold, reason in zip(*columns, strict=True)
     ]
 

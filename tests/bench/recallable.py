@@ -34,7 +34,7 @@ from processors.item_publication import item_publication
 from processors.media_analysis import media_analysis
 from processors.runtime.processor import Capability
 from processors.runtime.settings import Settings
-from processors.runtime.upload_log import read_to_end
+from processors.runtime.topic_scan import read_to_end
 from processors.runtime.wiring import Wiring
 from schemas.media import MediaStatus
 from schemas.record import Record
@@ -46,6 +46,12 @@ KINDS = ("video", "audio", "post", "score", "screenshot")
 TIMES = 7
 WAIT_S = 60.0
 LIMIT = 1.5
+WHOLE = "whole"
+STAGES = ("media_analysis", "content_moderation", "content_embedding", "item_publication")
+LEGS = ("to analysed", "to moderated and embedded", "to published", "to recallable")
+
+Medians = dict[str, float]
+"""Seconds by part."""
 
 
 @dataclass
@@ -62,11 +68,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, _stack(Path(folder)) as service:
         items = _one_of_each(Path(folder) / "material")
         memory = _memory()
-        elapsed, compute = {}, {}
+        elapsed: dict[str, Medians] = {}
+        compute: dict[str, Medians] = {}
         with httpx.Client(base_url=service, timeout=30) as api:
             for item in items:
                 ids = [_upload(api, item) for _ in track(range(TIMES), description=item.kind)]
-                elapsed[item.kind] = statistics.median(_recallable_s(api, each) for each in ids[1:])
+                elapsed[item.kind] = _medians([_legs(_steps(api, each)) for each in ids[1:]])
                 compute[item.kind] = asyncio.run(_compute_s(api.get(f"/v1/media/{ids[0]}").json()))
         busy = _memory()
     _report(items, elapsed, compute, memory, busy).publish()
@@ -113,7 +120,7 @@ def _upload(api: httpx.Client, item: Item) -> str:
     media_id = str(answer.json()["media_id"])
     deadline = time.monotonic() + WAIT_S
     # seldom, so that asking does not take what it measures; the service keeps the times
-    while len(_steps(api, media_id)) < 2:
+    while not {"recallable", "item_indexing"} <= _steps(api, media_id).keys():
         if time.monotonic() > deadline:
             sys.exit(f"{item.key} was not recallable within {WAIT_S} s: {api.get(f'/v1/media/{media_id}').json()}")
         time.sleep(1.0)
@@ -121,49 +128,55 @@ def _upload(api: httpx.Client, item: Item) -> str:
 
 
 def _steps(api: httpx.Client, media_id: str) -> dict[str, float]:
-    """When the item was recallable and when it was indexed, ms after its acceptance."""
+    """When each stage had its result, and the service the item, seconds after the acceptance."""
     answer = api.get(f"/v1/operations/items/{media_id}")
     steps = answer.json()["timeline"] if answer.is_success else []
-    return {each["state"]: each["after_ms"] for each in steps if each["state"] in ("recallable", "indexed")}
+    return {"recallable" if each["state"] == "recallable" else each["stage"]: each["after_ms"] / 1000 for each in steps}
 
 
-def _recallable_s(api: httpx.Client, media_id: str) -> float:
-    return _steps(api, media_id)["recallable"] / 1000
+def _legs(steps: dict[str, float]) -> dict[str, float]:
+    """Seconds of each part of the way, and of all of it."""
+    analysed, published = steps["media_analysis"], steps["item_publication"]
+    judged = max(steps["content_moderation"], steps["content_embedding"])
+    legs = (analysed, judged - analysed, published - judged, steps["recallable"] - published)
+    return dict(zip(LEGS, legs, strict=True)) | {WHOLE: steps["recallable"]}
 
 
-async def _compute_s(media: dict[str, Any]) -> float:
-    """Median time of the stages' handlers, one after the other, for one upload."""
+def _medians(found: list[dict[str, float]]) -> dict[str, float]:
+    return {name: statistics.median(each[name] for each in found) for name in found[0]}
+
+
+async def _compute_s(media: dict[str, Any]) -> dict[str, float]:
+    """Median time of each stage's handler, one after the other, for one upload."""
     wiring = Wiring(Settings())
     try:
-        taken = []
-        for _ in range(TIMES):
-            taken.append(await _stages_s(wiring, media))
+        taken = [await _stages_s(wiring, media) for _ in range(TIMES)]
     finally:
         wiring.close()
-    return statistics.median(taken[1:])
+    return _medians(taken[1:])
 
 
-async def _stages_s(wiring: Wiring, media: dict[str, Any]) -> float:
+async def _stages_s(wiring: Wiring, media: dict[str, Any]) -> dict[str, float]:
     event = _event(wiring, media)
     kept = Kept()
     facts: list[Any] = [event]
-    taken = 0.0
+    taken = {}
     for capability in (media_analysis, content_moderation, content_embedding):
         needs = await _needs(wiring, capability)
         started = time.perf_counter()
         (emit,) = await capability.handler(facts[0] if capability is media_analysis else facts[1], **needs)
-        taken += time.perf_counter() - started
+        taken[capability.name] = time.perf_counter() - started
         facts.append(emit.record)
+    started = time.perf_counter()
     for fact in facts:
-        started = time.perf_counter()
         for emit in await item_publication.handler(fact, state=kept):
             if isinstance(emit.record, MediaStatus):
                 kept.status[emit.key] = emit.record
-        taken += time.perf_counter() - started
+    taken[item_publication.name] = time.perf_counter() - started
     (status,) = kept.status.values()
     assert isinstance(status, MediaStatus)
     assert status.state == "published", status
-    return taken
+    return taken | {WHOLE: sum(taken.values())}
 
 
 def _event(wiring: Wiring, media: dict[str, Any]) -> UploadCreated:
@@ -211,15 +224,23 @@ def _name(command: list[str]) -> str:
     return "supervisor and fork servers"
 
 
+def _where(elapsed: dict[str, Medians], compute: dict[str, Medians]) -> list[list[str | float]]:
+    """Milliseconds of each part of the way and of each stage alone, a column for each kind."""
+    found: list[list[str | float]] = []
+    for what, names, seconds in (("elapsed", LEGS, elapsed), ("compute of", STAGES, compute)):
+        found += [[f"{what} {name}", *(seconds[kind][name] * 1000 for kind in KINDS)] for name in names]
+    return found
+
+
 def _report(
     items: list[Item],
-    elapsed: dict[str, float],
-    compute: dict[str, float],
+    elapsed: dict[str, Medians],
+    compute: dict[str, Medians],
     idle: dict[str, float],
     busy: dict[str, float],
 ) -> Report:
-    total = sum(elapsed.values()) / sum(compute.values())
-    worst = max(elapsed[kind] / compute[kind] for kind in elapsed)
+    total = sum(each[WHOLE] for each in elapsed.values()) / sum(each[WHOLE] for each in compute.values())
+    ratios = {kind: elapsed[kind][WHOLE] / compute[kind][WHOLE] for kind in elapsed}
     return Report(
         "recallable",
         "From acceptance to the first recommendation",
@@ -227,16 +248,21 @@ def _report(
         "compute time (analysis, moderation, embedding, publication) for the same file in one process.",
         [
             Figure("all kinds together, elapsed / compute", total, "<=", LIMIT),
-            Figure("worst kind, elapsed / compute", worst, "<=", LIMIT),
+            Figure("worst kind, elapsed / compute", max(ratios.values()), "<=", LIMIT),
         ],
         [
             Table(
                 "Seconds by kind",
                 ("file", "compute", "elapsed", "elapsed / compute"),
                 [
-                    (f"{i.kind}: {i.title}", compute[i.kind], elapsed[i.kind], elapsed[i.kind] / compute[i.kind])
+                    (f"{i.kind}: {i.title}", compute[i.kind][WHOLE], elapsed[i.kind][WHOLE], ratios[i.kind])
                     for i in items
                 ],
+            ),
+            Table(
+                "Where the time goes, milliseconds",
+                ("", *KINDS),
+                _where(elapsed, compute),
             ),
             Table(
                 "Resident memory, MiB",
@@ -247,8 +273,11 @@ def _report(
         [
             f"Medians of {TIMES - 1} uploads of each file, one at a time, the first left out. The service notes itself "
             "when the item is in its snapshot; asking once a second takes no part in it.",
-            "Moderation and embedding run side by side in the system and one after the other in the denominator; the "
-            "system's path has five broker hops, two durable object writes and one Redis round trip for each event.",
+            "Moderation and embedding run side by side in the system and one after the other in the denominator. The "
+            "way to analysed begins with the owner's note, the receipt and the file, each made durable, and the "
+            "broker's ack; every leg has one hop over the broker, and all but the last one round trip to Redis. A "
+            "stage's first work after a second of rest is also slower than in the loop of the denominator: its code "
+            "and weights are in no cache.",
         ],
     )
 

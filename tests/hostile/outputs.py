@@ -7,33 +7,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import Consumer, TopicPartition
-
 from features.contents import milvus_contents, redis_contents
+from processors.runtime.settings import Kafka
+from processors.runtime.topic_scan import consumer_of, records, spans
 
 
-def topics(bootstrap: str) -> Iterator[tuple[str, bytes]]:
+def topics(kafka: Kafka) -> Iterator[tuple[str, bytes]]:
     """Key, value and headers of every record of every topic, those of Kafka itself included."""
-    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "hostile-scan", "enable.auto.commit": False})
-    try:
-        known = consumer.list_topics(timeout=30).topics
-        for name, topic in known.items():
-            for number in topic.partitions:
-                yield from _partition(consumer, TopicPartition(name, number))
-    finally:
-        consumer.close()
-
-
-def _partition(consumer: Consumer, partition: TopicPartition) -> Iterator[tuple[str, bytes]]:
-    low, high = consumer.get_watermark_offsets(partition, timeout=30)
-    if low == high:
-        return
-    consumer.assign([TopicPartition(partition.topic, partition.partition, low)])
-    while consumer.position([partition])[0].offset < high:
-        for record in consumer.consume(500, timeout=10):
-            assert record.error() is None, record.error()
+    with consumer_of(kafka) as reader:
+        every = sorted(reader.list_topics(timeout=30).topics)
+        for record in records(reader, spans(reader, every)):
             headers = b"\n".join(value or b"" for _, value in record.headers() or [])
-            yield partition.topic, b"\n".join([record.key() or b"", record.value() or b"", headers])
+            yield record.topic(), b"\n".join([record.key() or b"", record.value() or b"", headers])
 
 
 def stores(system: Any) -> list[tuple[str, bytes]]:

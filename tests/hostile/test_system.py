@@ -156,7 +156,7 @@ def test_the_corpus_harms_nobody(system: Any, tmp_path: Path) -> None:
 def look_for(system: Any, marker: bytes, control: bytes, planted: set[Path], answers: list[bytes]) -> None:
     """The marker is nowhere; what was uploaded as a title is found by the same search."""
     written = [
-        *outputs.topics(system.settings.kafka.bootstrap),
+        *outputs.topics(system.settings.kafka),
         *outputs.stores(system),
         *outputs.files(system.settings.data_dir, planted),
         *(("answer", answer) for answer in answers),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,11 +49,13 @@ class Needs:
     Attributes:
         size: Exact (width, height) whatever the aspect; or None and ``long_side``.
         long_side: Fit square pixels into this side, never enlarged.
+        means: About the mean colour of each pixel's area will do; nobody looks at the picture.
         step_ms: At most one frame in so many ms; 0 for every frame.
     """
 
     size: tuple[int, int] | None = None
     long_side: int = 0
+    means: bool = False
     step_ms: int = 0
 
     def target(self, geometry: Geometry) -> tuple[int, int]:
@@ -64,17 +67,32 @@ class Needs:
         return max(1, round(width * scale)), max(1, round(height * scale))
 
 
-@dataclass(frozen=True)
 class FrameView:
-    """One frame at the size that was asked for.
+    """One frame at the size that was asked for, made when it is first looked at.
 
-    Attributes:
+    Args:
         time_ms: Instant, ms from the first frame, never decreasing.
-        image: uint8 [height, width, 3] RGB, as decoded (not turned); shared, so not to be written.
+        make: Gives the image.
+        weight: Bytes that are held until the image is made.
     """
 
-    time_ms: int
-    image: NDArray[np.uint8]
+    def __init__(self, time_ms: int, make: Callable[[], NDArray[np.uint8]], weight: int = 0) -> None:
+        self.time_ms = time_ms
+        self.weight = weight
+        self._make: Callable[[], NDArray[np.uint8]] | None = make
+        self._image = np.empty((0, 0, 3), np.uint8)
+
+    @classmethod
+    def made(cls, time_ms: int, image: NDArray[np.uint8]) -> Self:
+        """Of an image that is there already."""
+        return cls(time_ms, lambda: image)
+
+    @property
+    def image(self) -> NDArray[np.uint8]:
+        """uint8 [height, width, 3] RGB, as decoded (not turned); shared, so not to be written."""
+        if self._make is not None:
+            self._image, self._make, self.weight = self._make(), None, 0
+        return self._image
 
 
 class FrameAnalyser(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,7 +12,7 @@ from models.media.facts import STATS_COLUMNS, Arrays
 
 WIDTH, HEIGHT = 64, 36
 _BLOCK = 64
-_LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32) / 255.0
+_LUMA = np.array([[0.299, 0.587, 0.114]], dtype=np.float32) / 255.0
 _BINS = 512
 
 
@@ -33,7 +34,7 @@ class FrameStatistics:
     @property
     def needs(self) -> Needs:
         """Every frame, 64 x 36."""
-        return Needs(size=(WIDTH, HEIGHT))
+        return Needs(size=(WIDTH, HEIGHT), means=True)
 
     def feed(self, view: FrameView) -> None:
         """Collect one frame."""
@@ -60,8 +61,8 @@ class FrameStatistics:
         before = frames[:1] if self._last is None else self._last
         chain = np.concatenate([before, frames])  # [n + 1, HEIGHT, WIDTH, 3]
         self._rows.append(_rows(chain))
-        grid = frames.reshape(-1, 9, HEIGHT // 9, 16, WIDTH // 16, 3)
-        self._tiny.append(grid.mean(axis=(2, 4), dtype=np.float32).astype(np.uint8))
+        tiny = cv2.resize(_stacked(frames), (16, len(frames) * 9), interpolation=cv2.INTER_AREA)
+        self._tiny.append(np.asarray(tiny, dtype=np.uint8).reshape(-1, 9, 16, 3))
         self._last = frames[-1:].copy()
         self._filled = 0
 
@@ -76,29 +77,32 @@ def _rows(chain: NDArray[np.uint8]) -> NDArray[np.float32]:
         float32 [n, len(STATS_COLUMNS)].
     """
     count = len(chain) - 1
-    luma = (chain @ _LUMA).reshape(count + 1, -1)  # [n + 1, pixels]
+    luma = cv2.transform(_stacked(chain).astype(np.float32), _LUMA).reshape(count + 1, -1)  # [n + 1, pixels]
     means = luma.mean(axis=1)
     level = luma - means[:, None]
     now = chain[1:]
-    red, green, blue = now[..., 0], now[..., 1], now[..., 2]
-    # numpy reduces an axis of three slowly
-    spread = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
-    # max - min in uint8 is |a - b| without leaving eight bits
-    change = np.maximum(now, chain[:-1]) - np.minimum(now, chain[:-1])
+    red, green, blue = cv2.split(_stacked(now))
+    spread = cv2.subtract(cv2.max(cv2.max(red, green), blue), cv2.min(cv2.min(red, green), blue))
+    change = cv2.absdiff(_stacked(now), _stacked(chain[:-1]))
     histograms = _histograms(chain)
     rows = np.empty((count, len(STATS_COLUMNS)), dtype=np.float32)
     rows[:, 0] = means[1:]
     rows[:, 1] = np.sqrt(np.square(level[1:]).mean(axis=1))
-    rows[:, 2] = _mean(spread)
+    rows[:, 2] = _mean(spread, count)
     rows[:, 3] = np.abs(histograms[1:] - histograms[:-1]).sum(axis=1) / (2.0 * WIDTH * HEIGHT)
-    rows[:, 4] = _mean(change)
+    rows[:, 4] = _mean(change, count)
     rows[:, 5] = np.abs(level[1:] - level[:-1]).mean(axis=1)
     return rows
 
 
-def _mean(values: NDArray[np.uint8]) -> NDArray[np.float32]:
+def _stacked(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Frames below each other, [n * HEIGHT, WIDTH, 3]: OpenCV works on many as on one."""
+    return frames.reshape(-1, WIDTH, 3)
+
+
+def _mean(values: cv2.typing.MatLike, count: int) -> NDArray[np.float32]:
     """Mean of each frame over 255. Sums of at most 6912 bytes fit 32 bits."""
-    flat = values.reshape(len(values), -1)
+    flat = values.reshape(count, -1)
     means: NDArray[np.float32] = flat.sum(axis=1, dtype=np.uint32).astype(np.float32)
     means /= 255.0 * flat.shape[1]
     return means

@@ -10,14 +10,17 @@ from numpy.typing import NDArray
 
 from models.media.analysers.base import FrameView, Geometry, Needs
 from models.media.facts import Arrays
-from models.media.limits import Limits
+from models.media.limits import MIB, Limits
 
 _MS_PER_SAMPLE = 2000
+_UNMADE_BYTES = 64 * MIB
 
 
 class CandidateStore:
     """Frames at regular distances, never more than a number: when full, every second one goes and
     the distance doubles.
+
+    Most are never chosen, so images are made as late as memory allows.
 
     Args:
         room: Most frames held.
@@ -27,19 +30,27 @@ class CandidateStore:
     def __init__(self, room: int, step_ms: int) -> None:
         self._room = max(2, room)
         self.step_ms = step_ms
-        self.times: list[int] = []
-        self.images: list[NDArray[np.uint8]] = []
+        self.views: list[FrameView] = []
+        self._weight = 0
 
-    def add(self, time_ms: int, image: NDArray[np.uint8]) -> None:
-        """Keep ``image`` when it is due."""
-        if self.times and time_ms - self.times[-1] < self.step_ms:
+    @property
+    def times(self) -> list[int]:
+        """Instants of the frames held, ms."""
+        return [view.time_ms for view in self.views]
+
+    def add(self, view: FrameView) -> None:
+        """Keep the frame when it is due."""
+        if self.views and view.time_ms - self.views[-1].time_ms < self.step_ms:
             return
-        if len(self.times) == self._room:
-            span = max(1, self.times[-1] - self.times[0])
-            self.times, self.images = self.times[::2], self.images[::2]
+        if len(self.views) == self._room:
+            span = max(1, self.views[-1].time_ms - self.views[0].time_ms)
+            self.views = self.views[::2]
             self.step_ms = max(2 * self.step_ms, 2 * span // self._room)
-        self.times.append(time_ms)
-        self.images.append(image)
+            self._weight = sum(each.weight for each in self.views)
+        if self._weight + view.weight > _UNMADE_BYTES:
+            _ = view.image
+        self._weight += view.weight
+        self.views.append(view)
 
 
 def choose_times(shots: NDArray[np.int64], most: int) -> list[tuple[int, float]]:
@@ -97,11 +108,11 @@ class Samples:
 
     def feed(self, view: FrameView) -> None:
         """Hold the frame as a candidate."""
-        self._store.add(view.time_ms, view.image)
+        self._store.add(view)
 
     def finish(self, end_ms: int, found: Arrays) -> Arrays:  # noqa: ARG002 - the shots say it
         """The candidates next to the chosen instants; a shot without a candidate is left out."""
-        if "shots" not in found or not self._store.times:
+        if "shots" not in found or not self._store.views:
             return {}
         shots = found["shots"]
         times = np.array(self._store.times)
@@ -114,13 +125,14 @@ class Samples:
         order = sorted(chosen)
         if not order:
             return {}
-        height, width = self._store.images[order[0]].shape[:2]
+        images = [self._store.views[i].image for i in order]
+        height, width = images[0].shape[:2]
         images = [
             # a stream may change its aspect on the way: all frames get the size of the first
             image
             if image.shape[:2] == (height, width)
             else np.asarray(cv2.resize(image, (width, height)), dtype=np.uint8)
-            for image in (self._store.images[i] for i in order)
+            for image in images
         ]
         turns = self._geometry.quarter_turns
         return {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import av
 import numpy as np
@@ -17,7 +16,7 @@ from models.media.rejection import RejectedMediaError
 _WINDOW = SAMPLE_RATE // 10
 _SILENCE_RMS = 10 ** (-60 / 20)
 _FLOOR_DBFS = -120.0
-_FLOATS: dict[str, type[np.floating[Any]]] = {"flt": np.float32, "dbl": np.float64}
+_FLOATS = ("flt", "dbl")
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ class Sound:
         Raises:
             RejectedMediaError: Broken samples, a forbidden rate or too much sound.
         """
-        channels = len(frame.layout.channels)
+        channels = frame.layout.nb_channels
         now = (frame.sample_rate, channels, frame.format.name)
         if now != self._format:
             check_format(frame.sample_rate, channels, self._limits)
@@ -70,7 +69,7 @@ class Sound:
             self._format = now
         if self.start_ms is None:
             self.start_ms = 1000.0 * frame.time if frame.time is not None else 0.0
-        if not all(np.isfinite(samples).all() for samples in _floats(frame)):
+        if frame.format.name.startswith(_FLOATS) and not np.isfinite(frame.to_ndarray()).all():
             raise RejectedMediaError("media-bad-audio", "samples that are no numbers")
         # the resampler would fill gaps of broken time stamps with silence without end
         frame.pts = None
@@ -94,16 +93,6 @@ class Sound:
             if self.samples > self._max_samples:
                 raise RejectedMediaError("media-too-long", f"more than {self._max_samples} samples")
             self._parts.append(part)
-
-
-def _floats(frame: av.AudioFrame) -> list[NDArray[np.floating[Any]]]:
-    """Samples that may be no numbers, plane by plane without a copy; none of an integer format."""
-    dtype = _FLOATS.get(frame.format.name[:3])
-    if dtype is None:
-        return []
-    width = 1 if frame.format.is_planar else len(frame.layout.channels)
-    # a plane may end in padding
-    return [np.frombuffer(memoryview(plane), dtype, frame.samples * width) for plane in frame.planes]
 
 
 def level_of(pcm: NDArray[np.int16]) -> Level:

@@ -11,8 +11,8 @@ from confluent_kafka import Message
 
 from processors.runtime.registry import SchemaRegistry
 from processors.runtime.settings import Kafka
+from processors.runtime.topic_scan import read_topic
 from processors.tools.dlq.letters import DeadLetter, Place
-from processors.tools.verify.topic_log import read_topic
 from schemas.codec import Codec, UnknownSchemaError
 from schemas.ids import stable_id
 from schemas.pipeline import LetterAction, LetterHandled

@@ -9,9 +9,9 @@ from datetime import datetime
 from confluent_kafka import Message
 
 from processors.runtime.settings import Kafka
+from processors.runtime.topic_scan import read_topic
 from processors.tools.dlq.reading import Stored
 from processors.tools.dlq.values import Decoder
-from processors.tools.verify.topic_log import read_topic
 from schemas.errors import BadEventError
 from schemas.item import ItemChanged
 from schemas.media import MediaStatus, MediaWithdrawn

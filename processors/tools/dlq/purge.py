@@ -17,15 +17,15 @@ from confluent_kafka.admin import AdminClient
 
 from processors.runtime.kafka import client_config
 from processors.runtime.processor import Capability
+from processors.runtime.publisher import Sender
 from processors.runtime.registry import SchemaRegistry
-from processors.runtime.runner import Sender
 from processors.runtime.settings import Kafka
+from processors.runtime.topic_scan import read_topic
 from processors.tools.dlq import audit as audit_log
 from processors.tools.dlq import reading
 from processors.tools.dlq.audit import Audit, Run
 from processors.tools.dlq.letters import DeadLetter, Place, dead_letter
 from processors.tools.dlq.selection import Selection
-from processors.tools.verify.topic_log import read_topic
 from schemas.codec import Codec
 from schemas.errors import UnavailableError
 from schemas.topics import LETTER_HANDLED

@@ -12,9 +12,9 @@ from confluent_kafka.admin import AdminClient
 from processors.runtime.kafka import client_config
 from processors.runtime.processor import Capability
 from processors.runtime.settings import Kafka
+from processors.runtime.topic_scan import consumer_of, partitions_of, read_topic
 from processors.tools.dlq.letters import DeadLetter, Place, dead_letter
 from processors.tools.dlq.selection import Selection
-from processors.tools.verify.topic_log import consumer_of, partitions_of, read_topic
 from schemas.errors import AppError, UnavailableError
 from schemas.topics import dead_letter_name
 

@@ -20,8 +20,8 @@ from datetime import UTC, datetime
 from features.ports import AttemptLog
 from processors.runtime.letters import CARRIED
 from processors.runtime.processor import Capability
+from processors.runtime.publisher import Sender
 from processors.runtime.registry import SchemaRegistry
-from processors.runtime.runner import Sender
 from processors.runtime.settings import Kafka
 from processors.tools.dlq import audit as audit_log
 from processors.tools.dlq import fences, reading

@@ -13,7 +13,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType  # t
 
 from processors.runtime.kafka import client_config
 from processors.runtime.settings import Kafka, Settings
-from processors.runtime.upload_log import read_to_end
+from processors.runtime.topic_scan import read_to_end
 from processors.tools.erase.needles import Needle, found_in
 from schemas.topics import PLAY_AGGREGATED, USER_ERASED
 

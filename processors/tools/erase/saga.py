@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from features.ownership import avatars, claimed, derived_folder, media_folder
 from features.views import COLLECTIONS, ITEM_CONTENT, USER_TASTE
 from processors.runtime.processor import Emit
-from processors.runtime.upload_log import read_to_end
+from processors.runtime.topic_scan import read_to_end
 from processors.runtime.wiring import Wiring
 from schemas.codec import UnknownSchemaError
 from schemas.ids import stable_id

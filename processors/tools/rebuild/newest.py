@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import time
-import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
-
-from processors.runtime.kafka import reader_config
 from processors.runtime.settings import Kafka
+from processors.runtime.topic_scan import Place, broker_errors, new_reader, records, spans
 from processors.serving.decoding import Decoder
 from processors.tools.rebuild.groups import Places
-from schemas.errors import BadEventError, UnavailableError
+from schemas.errors import BadEventError
 from schemas.record import Record
 from schemas.topics import Topic
 
 R = TypeVar("R", bound=Record)
-TIMEOUT_S = 20.0
-STILL_S = 60.0
-BATCH = 10_000
 
 
 class NewestRecords(Generic[R]):
@@ -43,15 +35,16 @@ class NewestRecords(Generic[R]):
         decoder: Decoder,
         order: Callable[[R], Any] | None = None,
     ) -> None:
+        self._kafka = kafka
         self._topic = topic
         self._record = record
         self._decoder = decoder
         self._order = order
         self._values: dict[str, bytes] = {}
         self._orders: dict[str, Any] = {}
-        self._next: dict[int, int] = {}
-        self._last: dict[str, tuple[int, int]] = {}
-        self._reader = Consumer(reader_config(kafka, f"rebuild-{uuid.uuid4()}") | {"enable.partition.eof": True})
+        self._next: dict[Place, int] = {}
+        self._last: dict[str, tuple[Place, int]] = {}
+        self._reader = new_reader(kafka)
         self.unreadable: dict[str, str] = {}
 
     def __contains__(self, key: object) -> bool:
@@ -67,8 +60,7 @@ class NewestRecords(Generic[R]):
 
     def since(self, places: Places) -> set[str]:
         """Keys with a record at the offset given for its partition, or after it; 0 where none is given."""
-        first = {number: offset for (topic, number), offset in places.items() if topic == self._topic.name}
-        return {key for key, (number, offset) in self._last.items() if offset >= first.get(number, 0)}
+        return {key for key, (place, offset) in self._last.items() if offset >= places.get(place, 0)}
 
     def advance(self) -> set[str]:
         """Read from where the last call ended to the end of now; keys whose newest record changed.
@@ -79,51 +71,19 @@ class NewestRecords(Generic[R]):
             UnavailableError: broker or registry does not answer, or the topic is missing.
         """
         changed: set[str] = set()
-        with self._errors():
-            ends = self._ends()
-            self._reader.assign([TopicPartition(self._topic.name, number, self._next[number]) for number in ends])
-            moved = time.monotonic()
-            while ends:
-                messages = self._reader.consume(BATCH, timeout=0.1)
-                if messages:
-                    moved = time.monotonic()
-                elif time.monotonic() - moved > STILL_S:
-                    raise UnavailableError(f"topic {self._topic.name} stands still", code="broker-unavailable")
-                for message in messages:
-                    self._take(message, ends, changed)
+        with broker_errors(self._kafka):
+            found = spans(self._reader, [self._topic.name])
+            unread = {place: (max(first, self._next.get(place, 0)), end) for place, (first, end) in found.items()}
+            for message in records(self._reader, unread):
+                key = (message.key() or b"").decode(errors="replace")
+                self._last[key] = (self._topic.name, message.partition() or 0), message.offset() or 0
+                self._keep(key, message.value(), changed)
+            self._next = {place: end for place, (_, end) in unread.items()}
         return changed
 
     def close(self) -> None:
         """Hang up."""
         self._reader.close()
-
-    def _ends(self) -> dict[int, int]:
-        """End by partition, of those that have something new."""
-        found = self._reader.list_topics(self._topic.name, timeout=TIMEOUT_S).topics[self._topic.name]
-        if found.error is not None or not found.partitions:
-            raise UnavailableError(f"topic {self._topic.name}: {found.error or 'no partitions'}", code="topic-missing")
-        ends = {}
-        for number in found.partitions:
-            low, high = self._reader.get_watermark_offsets(TopicPartition(self._topic.name, number), timeout=TIMEOUT_S)
-            self._next[number] = max(low, self._next.get(number, 0))
-            if high > self._next[number]:
-                ends[number] = high
-        return ends
-
-    def _take(self, message: Message, ends: dict[int, int], changed: set[str]) -> None:
-        number, offset = message.partition() or 0, message.offset() or 0
-        error = message.error()
-        if error is None:
-            if offset < ends.get(number, 0):
-                key = (message.key() or b"").decode(errors="replace")
-                self._last[key] = number, offset
-                self._keep(key, message.value(), changed)
-            offset += 1
-        elif error.code() != KafkaError._PARTITION_EOF:
-            raise KafkaException(error)
-        # compaction may have removed the last record itself
-        if offset >= ends.get(number, offset + 1):
-            self._next[number] = ends.pop(number)
 
     def _keep(self, key: str, value: bytes | None, changed: set[str]) -> None:
         if value is None:
@@ -142,10 +102,3 @@ class NewestRecords(Generic[R]):
         else:
             self._values[key] = value
         changed.add(key)
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except KafkaException as error:
-            raise UnavailableError(f"topic {self._topic.name}: {error}", code="broker-unavailable") from error

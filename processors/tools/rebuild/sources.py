@@ -12,7 +12,7 @@ from features.checks import check_row, checked_row
 from features.ports import FeatureReader, ObjectStore
 from features.views import ITEM_PLAYS, USER_TASTE
 from processors.item_indexing import ItemRows, Layout, item_rows
-from processors.play_aggregation import plays_row, tastes
+from processors.play_aggregation.rows import plays_row, tastes
 from processors.tools.rebuild.fingerprints import Row, Target
 from processors.tools.rebuild.groups import Places
 from processors.tools.rebuild.newest import NewestRecords

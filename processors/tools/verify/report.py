@@ -27,13 +27,18 @@ class Report:
         checks: One row each.
         states: Newest state -> uploads of the log.
         seconds_to_end: Seconds from acceptance to the end of each upload that has ended.
-        took_s: Seconds that the whole took.
+        steps: Seconds that each step took.
     """
 
     checks: tuple[Check, ...]
     states: dict[str, int]
     seconds_to_end: tuple[float, ...]
-    took_s: float
+    steps: dict[str, float]
+
+    @property
+    def took_s(self) -> float:
+        """Seconds that the whole took."""
+        return sum(self.steps.values())
 
     @property
     def ok(self) -> bool:
@@ -48,7 +53,7 @@ class Report:
         return {"p50": round(float(p50), 3), "p95": round(float(p95), 3), "max": round(float(longest), 3)}
 
 
-def report(evidence: Evidence, checks: list[Check], took_s: float) -> Report:
+def report(evidence: Evidence, checks: list[Check], steps: dict[str, float]) -> Report:
     """The report of ``checks``."""
     states = Counter(evidence.state(media_id) or "unknown" for media_id in evidence.log)
     seconds = []
@@ -59,7 +64,7 @@ def report(evidence: Evidence, checks: list[Check], took_s: float) -> Report:
             ended = published[0] if published else status.changed_at
             # the client's clock and ours may differ by a little
             seconds.append(max(0.0, (ended - line.accepted_at).total_seconds()))
-    return Report(tuple(checks), dict(states), tuple(seconds), took_s)
+    return Report(tuple(checks), dict(states), tuple(seconds), steps)
 
 
 def as_json(found: Report) -> bytes:
@@ -69,6 +74,7 @@ def as_json(found: Report) -> bytes:
         "states": found.states,
         "seconds_to_end": found.percentiles(),
         "took_s": round(found.took_s, 3),
+        "steps": {name: round(seconds, 3) for name, seconds in found.steps.items()},
         "checks": [
             {
                 "name": check.name,

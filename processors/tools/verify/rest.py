@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
@@ -11,7 +11,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from processors.catalogue import CAPABILITIES
 from processors.runtime.processor import Capability
 from processors.runtime.settings import Kafka
-from processors.tools.verify.topic_log import TIMEOUT_S, consumer_of, partitions_of
+from processors.runtime.topic_scan import TIMEOUT_S, Place, Span, consumer_of, spans
 from schemas.errors import UnavailableError
 
 POLL_S = 1.0
@@ -45,14 +45,14 @@ def lags(kafka: Kafka) -> list[Lag]:
     Raises:
         UnavailableError: the broker does not answer, or a topic is missing.
     """
-    ends: dict[str, dict[int, tuple[int, int]]] = {}
+    held: dict[str, dict[Place, Span]] = {}
     found = []
     for capability in concerned():
         with consumer_of(kafka, capability.group) as reader:
             for name in [t.name for t in capability.consumes] + [name for name, _ in capability.retry_topics]:
-                if name not in ends:
-                    ends[name] = _watermarks(reader, name)
-                behind = _behind(reader, name, ends[name])
+                if name not in held:
+                    held[name] = spans(reader, [name])
+                behind = _behind(reader, held[name])
                 if behind:
                     found.append(Lag(capability.group, name, behind))
     return found
@@ -81,20 +81,12 @@ def wait_for_rest(kafka: Kafka, limit_s: float, look: Callable[[Kafka], list[Lag
         time.sleep(POLL_S)
 
 
-def _watermarks(reader: Consumer, topic: str) -> dict[int, tuple[int, int]]:
-    found = {}
-    for partition in partitions_of(reader, topic):
-        low, high = reader.get_watermark_offsets(TopicPartition(topic, partition), timeout=TIMEOUT_S)
-        found[partition] = (low, high)
-    return found
-
-
-def _behind(reader: Consumer, topic: str, ends: dict[int, tuple[int, int]]) -> int:
-    places = [TopicPartition(topic, partition) for partition, (low, high) in ends.items() if high > low]
+def _behind(reader: Consumer, held: Mapping[Place, Span]) -> int:
+    places = [TopicPartition(*place) for place, (first, end) in held.items() if first < end]
     records = 0
     for place in reader.committed(places, timeout=TIMEOUT_S) if places else ():
         if place.error is not None:
             raise KafkaException(place.error)
-        low, high = ends[place.partition]
-        records += max(0, high - max(place.offset, low))
+        first, end = held[place.topic, place.partition]
+        records += max(0, end - max(place.offset, first))
     return records

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar, cast
 
 import fastavro
@@ -15,7 +15,7 @@ from processors.catalogue import CAPABILITIES
 from processors.runtime.letters import number
 from processors.runtime.registry import SchemaRegistry
 from processors.runtime.settings import Settings
-from processors.tools.verify.topic_log import read_topic
+from processors.runtime.topic_scan import read_topic
 from schemas.codec import HEADER, Codec, UnknownSchemaError
 from schemas.errors import AppError, BadEventError
 from schemas.item import ItemChanged, ItemIndexed
@@ -36,7 +36,7 @@ class History:
     Attributes:
         states: States in order of offset, repeats of the same left out. Compaction may have removed some.
         falls: (earlier, later) where the sequence number went back.
-        newest: Value of the newest record; None: a tombstone.
+        newest: Value of the newest record; None: a tombstone, or decoded.
     """
 
     states: list[str] = field(default_factory=list)
@@ -153,12 +153,22 @@ def scan(settings: Settings, reader: Reader) -> Scan:
 
 
 def decoded(
-    found: Scan, reader: Reader, ids: set[str]
+    found: Scan, reader: Reader, ids: Iterable[str]
 ) -> tuple[dict[str, MediaStatus], dict[str, ItemChanged], dict[str, ItemIndexed]]:
-    """Newest status, catalogue change and index record of ``ids``; tombstones and absent ones are left out."""
-    statuses = {i: reader.record(h.newest, MediaStatus) for i in ids if (h := found.histories.get(i)) and h.newest}
-    changes = {i: reader.record(v, ItemChanged) for i in ids if (v := found.changes.get(i))}
-    indexed = {i: reader.record(v, ItemIndexed) for i in ids if (v := found.indexed.get(i))}
+    """Newest status, catalogue change and index record of ``ids``; tombstones and absent ones are left out.
+
+    Their bytes are taken out of ``found`` and their vectors are not kept: of 100,000 uploads those were some GB.
+    """
+    statuses, changes, indexed = {}, {}, {}
+    for each in ids:
+        history = found.histories.get(each)
+        if history is not None and history.newest is not None:
+            statuses[each] = replace(reader.record(history.newest, MediaStatus), vector=())
+            history.newest = None
+        if (change := found.changes.pop(each, None)) is not None:
+            changes[each] = replace(reader.record(change, ItemChanged), vector=())
+        if (told := found.indexed.pop(each, None)) is not None:
+            indexed[each] = reader.record(told, ItemIndexed)
     return statuses, changes, indexed
 
 

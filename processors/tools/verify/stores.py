@@ -157,7 +157,8 @@ async def read_objects(
                     continue
                 with await objects.open_file(ref) as file:
                     if ref == vectors.get(item):
-                        names[item] = await asyncio.to_thread(tensor_names, file)
+                        # just read as a whole: a thread would cost more than the header
+                        names[item] = tensor_names(file)
             except KeyError:
                 return f"{ref.key} is not there"
             except BadEventError as error:

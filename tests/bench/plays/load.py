@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from confluent_kafka import Producer
 
-from processors.play_aggregation import COMPLETED
+from processors.play_aggregation.counting import COMPLETED
 from processors.runtime.kafka import producer_config
 from processors.runtime.settings import Kafka
 from schemas import topics

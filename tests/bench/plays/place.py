@@ -210,13 +210,16 @@ class Place:
         finally:
             reader.close()
 
-    def work_through(self, kill_after_s: float | None = None) -> None:
-        """Run play_aggregation until everything is committed; with a kill -9 on the way if asked."""
+    def work_through(self, *, kill: bool = False) -> None:
+        """Run play_aggregation until everything is committed; if asked, kill -9 once the first state is written."""
         deadline = time.monotonic() + LIMIT_S
         worker = self.start("ours", "play_aggregation", 0)
         try:
-            if kill_after_s is not None:
-                time.sleep(kill_after_s)
+            if kill:
+                while not sum(self.ends(topics.PLAY_AGGREGATED.name)):
+                    if time.monotonic() > deadline:
+                        raise RuntimeError(f"play_aggregation wrote no state: see {self.logs}")
+                    time.sleep(0.05)
                 worker.kill()
                 worker.wait()
                 worker = self.start("ours", "play_aggregation", 0)

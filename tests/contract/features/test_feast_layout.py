@@ -7,7 +7,15 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from features.feast_layout import entity_key, feature_field, parse_time, parse_value, time_field
+from features.feast_layout import (
+    entity_key,
+    feature_field,
+    format_time,
+    format_value,
+    parse_time,
+    parse_value,
+    time_field,
+)
 from features.feature_reader import RedisFeatureReader
 from features.ports import FeatureRow
 from features.redis_client import connect
@@ -55,7 +63,7 @@ def test_keys_are_byte_for_byte_feast_s(feast_store, entity_id: str) -> None:
         ("float_vector", "float_list_val", [0.5] * 4000),
     ],
 )
-def test_values_are_parsed_as_protobuf_does(kind, attribute: str, value) -> None:
+def test_values_are_written_and_parsed_as_protobuf_does(kind, attribute: str, value) -> None:
     from feast.protos.feast.types.Value_pb2 import Value
 
     message = Value()
@@ -65,6 +73,8 @@ def test_values_are_parsed_as_protobuf_does(kind, attribute: str, value) -> None
         target.SetInParent()
     else:
         setattr(message, attribute, value)
+    given = np.array(value, dtype=np.float32) if kind == "float_vector" else value
+    assert format_value(given, kind) == message.SerializeToString()
     parsed = parse_value(message.SerializeToString(), kind)
     assert (parsed.tolist() if kind == "float_vector" else parsed) == value
 
@@ -92,6 +102,42 @@ async def test_the_reader_gives_what_feast_gives(feast_store, feast_config, make
                 assert (value.tolist() if isinstance(value, np.ndarray) else value) == theirs[name][index]
         stored = await client.hget(entity_key("contract", f"{view.entity}_id", ids[0]), time_field(view.name))
         assert parse_time(stored) == AT
+    await client.aclose()
+
+
+@pytest.mark.parametrize("at", [AT, AT.replace(microsecond=0), datetime(1969, 12, 31, 23, 59, 59, 5, tzinfo=UTC)])
+def test_times_are_written_as_protobuf_does(at: datetime) -> None:
+    from google.protobuf.timestamp_pb2 import Timestamp
+
+    message = Timestamp()
+    message.FromDatetime(at)
+    assert format_time(at) == message.SerializeToString()
+    assert parse_time(format_time(at)) == at
+
+
+async def test_the_writer_leaves_what_feast_s_own_push_leaves(feast_store, feast_config, make_writer, fresh) -> None:
+    import pandas as pd
+
+    from features.feast_views import push_source
+
+    client = connect(feast_config.redis)
+    values = {
+        "vector": np.random.default_rng(4).normal(size=192).astype(np.float32),
+        "vector_version": "é",
+        "plays": 300,
+        "completion_rate": 0.25,
+        "played_ms": None,
+        "recent_items": ["a", "é"],
+    }
+    await make_writer(client).push("user_taste_v1", [FeatureRow(f"{fresh}ours", AT, values)])
+    row = {"user_id": [f"{fresh}feast"], "event_timestamp": pd.to_datetime([AT], utc=True)}
+    columns = {name: pd.Series([value], dtype=object) for name, value in values.items()}
+    feast_store.push(push_source("user_taste_v1"), pd.DataFrame(row | columns))
+    ours, theirs = [
+        await client.hgetall(entity_key("contract", "user_id", f"{fresh}{who}")) for who in ("ours", "feast")
+    ]
+    assert len(ours) == len(values) + 1
+    assert ours == theirs
     await client.aclose()
 
 

@@ -23,7 +23,7 @@ from features.apply import apply_views
 from features.feature_reader import RedisFeatureReader
 from features.redis_client import connect
 from processors.catalogue import BY_NAME
-from processors.play_aggregation import COMPLETED
+from processors.play_aggregation.counting import COMPLETED
 from processors.runtime import topics_admin
 from processors.runtime.kafka import client_config, producer_config
 from processors.runtime.registry import SchemaRegistry

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import hashlib
 import os
@@ -16,7 +17,7 @@ from processors.media_analysis import media_analysis
 from processors.runtime.offload import Inline
 from schemas import topics
 from schemas.common import ObjectRef
-from schemas.errors import BadEventError, BadMediaError
+from schemas.errors import BadEventError, BadMediaError, UnavailableError
 from schemas.ids import result_id
 from schemas.media import MediaAnalysed
 from schemas.upload import UploadCreated
@@ -218,3 +219,30 @@ async def test_unusable_media_is_the_uploaders_matter_and_nothing_is_kept() -> N
     with pytest.raises(BadMediaError):
         await desk.work(upload(ref=ref))
     assert set(desk.objects.data) == {ref.key}
+
+
+class Half(MemoryObjects):
+    """Refuses the arrays at once and takes its time for all else."""
+
+    async def put(self, key: str, data: bytes, content_type: str) -> ObjectRef:
+        if "/analysis-" in key:
+            raise UnavailableError("disk full", code="objects-unavailable")
+        await some_turns()
+        return await super().put(key, data, content_type)
+
+
+async def some_turns() -> None:
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def test_nothing_is_written_any_more_after_a_failure() -> None:
+    """An erasure may follow."""
+    desk = Desk()
+    desk.objects = Half()
+    event = upload(ref=await desk.store())
+    with pytest.raises(UnavailableError, match="disk full"):
+        await desk.work(event)
+    left = set(desk.objects.data)
+    await some_turns()
+    assert set(desk.objects.data) == left

@@ -15,8 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.ports import FeatureRow
-from processors import play_aggregation as module
-from processors.play_aggregation import add_parts, count_plays, play_aggregation, taste
+from processors.play_aggregation import counting as module
+from processors.play_aggregation import play_aggregation
+from processors.play_aggregation.counting import add_parts, count_plays
+from processors.play_aggregation.rows import taste
 from processors.runtime.processor import Emit, Received
 from schemas import topics
 from schemas.errors import BadEventError
@@ -193,7 +195,16 @@ async def test_the_cut_into_batches_changes_nothing(log: list[SongPlayed], data:
         size = data.draw(st.integers(1, len(log) - position))
         await cut.work(received(log[position : position + size], position))
         position += size
-    assert cut.state.values == whole.state.values
+    assert rounded(cut.state) == rounded(whole.state)
+
+
+def rounded(state: MemoryState) -> dict[str, Any]:
+    """Values of a state; sums of floats differ in their last digits by the order in which they were added."""
+    return {
+        key: dataclasses.replace(value, decayed_plays=round(value.decayed_plays, 9))
+        for key, value in state.values.items()
+        if isinstance(value, PlayAggregate)
+    }
 
 
 @settings(max_examples=80, deadline=None)

@@ -50,12 +50,14 @@ async def test_what_lies_there_who_reads_it_and_how_far(streams_settings: Settin
     await reader.close()
 
 
+@pytest.mark.expects_errors  # aiokafka tells of each failed connection
 async def test_nobody_answers() -> None:
     reader = KafkaReader(Kafka(bootstrap=f"127.0.0.1:{free_port()}"), ["t"], ["g"])
     with pytest.raises(UnavailableError):
         await reader.read()
 
 
+@pytest.mark.expects_errors  # as above
 async def test_the_broker_dies_while_it_is_asked(tmp_path: Path) -> None:
     """confluent-kafka's admin client ended the process here."""
     broker = Broker(tmp_path / "broker")

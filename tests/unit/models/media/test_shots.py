@@ -12,7 +12,7 @@ from models.media.analysers.samples import CandidateStore, choose_times
 def starts(pictures):
     statistics = FrameStatistics()
     for number, picture in enumerate(pictures):
-        statistics.feed(FrameView(number * 40, picture))
+        statistics.feed(FrameView.made(number * 40, picture))
     shots = statistics.finish(len(pictures) * 40, {})["shots"]
     assert shots[0, 0] == 0
     assert shots[-1, 1] == len(pictures) * 40
@@ -72,7 +72,7 @@ def test_fade_through_black_is_a_boundary():
 def test_statistics_of_known_frames():
     statistics = FrameStatistics()
     for number, level in enumerate((0, 255, 255)):
-        statistics.feed(FrameView(number * 40, np.full((36, 64, 3), level, np.uint8)))
+        statistics.feed(FrameView.made(number * 40, np.full((36, 64, 3), level, np.uint8)))
     stats = statistics.finish(120, {})["stats"]
     # luma_mean, luma_std, saturation, histogram_distance, difference, motion
     assert stats.tolist() == pytest.approx(
@@ -97,7 +97,7 @@ def test_samples_are_shared_fairly():
 def test_candidates_stay_few_and_even():
     store = CandidateStore(16, 100)
     for time in range(0, 60_000, 40):
-        store.add(time, np.zeros((1, 1, 3), np.uint8))
+        store.add(FrameView.made(time, np.zeros((1, 1, 3), np.uint8)))
     assert 8 <= len(store.times) <= 16
     gaps = np.diff(store.times)
     assert gaps.max() < 2.5 * gaps.min()

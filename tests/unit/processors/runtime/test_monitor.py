@@ -164,7 +164,7 @@ class Fresh:
         return [SimpleNamespace(topic=p.topic, partition=p.partition, offset=7, error=None) for p in asked]
 
 
-def test_a_consumer_that_is_fenced_is_replaced() -> None:
+def test_a_consumer_that_failed_is_replaced() -> None:
     fenced = Fenced()
     readers = iter([fenced, Fresh()])
     offsets = Offsets(lambda _group: cast(Consumer, next(readers)))

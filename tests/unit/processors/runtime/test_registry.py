@@ -127,3 +127,9 @@ def test_an_outage_of_a_moment_is_not_noticed(registry: Callable[[Answer], Schem
         return httpx.Response(200, json={"schema": "x"})
 
     assert registry(answer).fetch(9) == "x"
+
+
+def test_waits_until_the_registry_answers(registry: Callable[[Answer], SchemaRegistry]) -> None:
+    answers = iter((503, 200))
+    registry(lambda _r: httpx.Response(next(answers), json=[])).wait()
+    assert next(answers, None) is None

@@ -341,7 +341,7 @@ async def test_unavailable_goes_through_each_delay_and_is_then_given_up() -> Non
 
 
 async def test_a_retry_waits_as_long_as_its_topic_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("processors.runtime.runner._now_ms", lambda: 1_000_000)
+    monkeypatch.setattr("processors.runtime.failures.now_ms", lambda: 1_000_000)
     bench = Bench(failing(UnavailableError("away")))
     first, second = await walk(bench, 2)
     assert first.headers["x-not-before-ms"] == b"1002000"

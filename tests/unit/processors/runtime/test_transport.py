@@ -148,7 +148,8 @@ class Thread:
 
 class App:
     consumer_generation_id = 1
-    batched_topics = frozenset({"p"})
+    batched_topics = frozenset({"p", "g"})
+    gathered_topics = frozenset({"g"})
     retry_topics = frozenset({"r"})
 
 
@@ -173,6 +174,7 @@ def consumer() -> GuardedConsumer:
     one._thread = Thread()
     one._trackers = {}
     one._parked = {}
+    one._handed_at = {}
     one._buffered_partitions = set()
     return one
 
@@ -187,6 +189,14 @@ def offsets(records: Sequence[Any]) -> list[int]:
 
 async def poll(consumer: GuardedConsumer, *tps: TP) -> dict[TP, Any]:
     return dict(await consumer._getmany(set(tps), 0.0))
+
+
+async def test_gathered_topics_are_asked_again_after_a_while_only(consumer: Any, clock: Any) -> None:
+    gathered, batched = TP("g", 0), TP("p", 0)
+    for at, wanted in ((0.0, {gathered, batched}), (1.9, {batched}), (2.0, {gathered, batched})):
+        clock.now = 1000.0 + at
+        consumer._thread.ready = {tp: [KafkaRecord(tp.topic, offset=int(10 * at))] for tp in (gathered, batched)}
+        assert (await poll(consumer, gathered, batched)).keys() == wanted
 
 
 async def test_early_records_of_a_retry_topic_wait_until_they_are_due(consumer: Any, clock: Any) -> None:

@@ -89,6 +89,7 @@ def test_the_app_is_set_up_so_that_nothing_is_lost(capability: Capability, tmp_p
     assert app.conf.topic_allow_declare is False
     assert app.retry_topics == {name for name, _ in capability.retry_topics}
     assert app.batched_topics == ({t.name for t in capability.consumes} if capability.batch else set())
+    assert app.gathered_topics == {t.name for t in capability.gather}
     assert app.conf.consumer_auto_offset_reset == "earliest"
 
 

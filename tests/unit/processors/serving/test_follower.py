@@ -62,6 +62,7 @@ class Log:
     closed: int = 0
     assigned: list = field(default_factory=list)
     reached: dict[int, int] = field(default_factory=dict)
+    asked: set[tuple[int, bool]] = field(default_factory=set)
 
     def consumer(self) -> Log:
         self.consumers += 1
@@ -86,6 +87,7 @@ class Log:
         return [TopicPartition(p.topic, p.partition, self.reached.get(p.partition, 0)) for p in partitions]
 
     def consume(self, num_messages: int, timeout: float) -> list[Message]:
+        self.asked.add((num_messages, timeout > 0))
         if not self.given:
             threading.Event().wait(0.005)
             return []
@@ -229,6 +231,18 @@ async def test_stop_does_not_wait_for_an_absent_registry() -> None:
     await follower.stop()
     assert not follower._thread.is_alive()
     assert not follower.caught_up
+
+
+async def test_a_record_does_not_wait_for_others_to_fill_its_batch() -> None:
+    """The client waits all the time it is given until it has as many as it was asked for."""
+    log = Log({0: 1})
+    follower, _ = follow(log, lambda *_: None)
+    await follower.start()
+    log.given.append([Message(0, 0)])
+    await until(lambda: follower.caught_up)
+    await follower.stop()
+    assert {number for number, waits in log.asked if waits} == {1}
+    assert any(number > 1 for number, waits in log.asked if not waits)
 
 
 def test_a_schema_is_asked_for_once() -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processors.catalogue import CAPABILITIES
-from processors.play_aggregation import count_plays
+from processors.play_aggregation.counting import count_plays
 from processors.runtime.letters import Letter
 from processors.runtime.processor import Capability, Received, RetryPolicy
 from processors.tools.dlq.audit import Audit, Run

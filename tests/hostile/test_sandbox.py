@@ -14,8 +14,8 @@ from schemas.errors import BadMediaError
 from tests.hostile.watch import EVERY_S, Watch
 from tests.media.corpus import corpus
 from tests.media.make_hostile import Case
-from tests.media.odd_recordings import ANY
 from tests.media.scripts import Bait
+from tests.media.verdicts import ANY
 
 MOST_BYTES = 1536 * 2**20
 MOST_S = 20.0

@@ -20,8 +20,8 @@ from tests.hostile.watch import Life, Watch, descendants
 from tests.media import make_hostile as make
 from tests.media.corpus import corpus
 from tests.media.make_hostile import Case
-from tests.media.odd_recordings import ANY
 from tests.media.scripts import Bait, names
+from tests.media.verdicts import ANY
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(1800)]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.media import make_hostile, odd_pictures, odd_recordings
+from tests.media import make_hostile, odd_pictures, odd_sounds, odd_videos, turned_bits
 from tests.media.make_hostile import Case
 from tests.media.scripts import Bait, scripts
 
@@ -14,6 +14,7 @@ def corpus(bait: Bait) -> dict[str, list[Case]]:
         "honest but odd": make_hostile.HONEST,
         **scripts(bait),
         **odd_pictures.FAMILIES,
-        **odd_recordings.FAMILIES,
-        **odd_recordings.FLIPPED,
+        **odd_videos.FAMILIES,
+        **odd_sounds.FAMILIES,
+        **turned_bits.FAMILIES,
     }

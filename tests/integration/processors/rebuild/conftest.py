@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -19,19 +16,9 @@ from processors.runtime import topics_admin
 from processors.runtime.registry import SchemaRegistry
 from processors.runtime.settings import Settings
 from processors.runtime.wiring import Wiring
+from tests.loading import load
 
 HERE = Path(__file__).parent
-
-
-def load(name: str) -> ModuleType:
-    """A module of this folder; tests are no package."""
-    spec = importlib.util.spec_from_file_location(f"rebuild_{name}", HERE / f"{name}.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +56,6 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 @pytest.fixture
 def world(settings: Settings, tmp_path: Path) -> Iterator[Any]:
     """Topics with items and plays, and the workers."""
-    found = load("world").World(settings, tmp_path)
+    found = load(HERE / "world.py").World(settings, tmp_path)
     yield found
     found.close()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +18,7 @@ from processors.tools.backfill.run import backfill, drop_others
 from processors.tools.backfill.versions import BackfillError, Standing, standing, version_of
 from processors.tools.rebuild import groups
 from processors.tools.rebuild.refill import Filled
+from tests.loading import load
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
 NAME = "item_indexing"
@@ -25,15 +26,7 @@ NAME = "item_indexing"
 
 @pytest.fixture
 def two(world: Any) -> Iterator[Any]:
-    from importlib.util import module_from_spec, spec_from_file_location
-    from pathlib import Path
-
-    spec = spec_from_file_location("rebuild_version_two", Path(__file__).with_name("version_two.py"))
-    assert spec
-    assert spec.loader
-    module = module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
+    module = load(Path(__file__).with_name("version_two.py"))
     module.declare()
     yield world
     module.retract()

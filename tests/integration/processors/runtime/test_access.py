@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -20,26 +17,17 @@ from processors.runtime.publisher import KafkaPublisher
 from processors.runtime.settings import Settings
 from schemas import topics
 from schemas.errors import AppError
+from tests.loading import load
 
+HERE = Path(__file__).parent
 pytestmark = [pytest.mark.real, pytest.mark.timeout(180)]
 PASSWORD = "only for this test"  # noqa: S105
-
-
-def load(name: str) -> ModuleType:
-    """A module of this folder; tests are no package."""
-    spec = importlib.util.spec_from_file_location(f"runtime_{name}", Path(__file__).with_name(f"{name}.py"))
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")
 def guarded_broker(tmp_path_factory: pytest.TempPathFactory, streams_settings: Settings) -> Iterator[Any]:
     """After ``streams_settings``, which registers the schemas."""
-    with load("guarded_broker").GuardedBroker(tmp_path_factory.mktemp("guarded")) as part:
+    with load(HERE / "guarded_broker.py").GuardedBroker(tmp_path_factory.mktemp("guarded")) as part:
         yield part
 
 
@@ -66,7 +54,7 @@ def settings_of(broker: Any, registry: Registry, redis: RedisServer, data: Any, 
 def test_a_worker_works_with_the_rules_of_its_declaration(
     name: str, guarded_broker: Any, registry_server: Registry, redis_server: RedisServer, tmp_path: Any
 ) -> None:
-    tally, harness = load("tally"), load("harness")
+    tally, harness = load(HERE / "tally.py"), load(HERE / "harness.py")
     admin = settings_of(guarded_broker, registry_server, redis_server, tmp_path, "")
     capability = tally.declared(name, f"{name}_guarded")
     user = access.user_of(capability)
@@ -88,11 +76,11 @@ def test_a_worker_works_with_the_rules_of_its_declaration(
 def test_what_the_declaration_does_not_say_is_refused(
     guarded_broker: Any, registry_server: Registry, redis_server: RedisServer, tmp_path: Any
 ) -> None:
-    capability = load("tally").declared("single", "refused")
+    capability = load(HERE / "tally.py").declared("single", "refused")
     user = access.user_of(capability)
     guarded_broker.set_password(user, PASSWORD)
     admin = settings_of(guarded_broker, registry_server, redis_server, tmp_path, "")
-    load("harness").Harness(admin, capability, "single", tmp_path).close()
+    load(HERE / "harness.py").Harness(admin, capability, "single", tmp_path).close()
     access.apply(admin.kafka, access.rules_of(capability))
     kafka = settings_of(guarded_broker, registry_server, redis_server, tmp_path, user).kafka
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from stat import S_ISREG
@@ -187,7 +187,9 @@ class LocalObjects:
             missing.append(folder)
             folder = folder.parent
         for made in reversed(missing):
-            made.mkdir(exist_ok=True)
+            # not exist_ok: that fails too where somebody makes the folder and somebody takes it away again
+            with suppress(FileExistsError):
+                made.mkdir()
             _sync_folder(made.parent)
 
     def _open(self, key: str) -> IO[bytes]:

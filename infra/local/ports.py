@@ -61,11 +61,20 @@ def holder(port: int) -> str:
     for folder in Path("/proc").iterdir():
         if not folder.name.isdigit():
             continue
-        with suppress(OSError):
-            for handle in (folder / "fd").iterdir():
-                if str(handle.readlink()) in sockets:
-                    return f"{(folder / 'comm').read_text().strip()} (pid {folder.name})"
+        if sockets & _handles(folder):
+            with suppress(OSError):
+                return f"{(folder / 'comm').read_text().strip()} (pid {folder.name})"
     return "another process"
+
+
+def _handles(process: Path) -> set[str]:
+    """What a process has open; handles and processes come and go meanwhile."""
+    found = set()
+    with suppress(OSError):
+        for handle in (process / "fd").iterdir():
+            with suppress(OSError):
+                found.add(str(handle.readlink()))
+    return found
 
 
 def _listening_inodes(port: int) -> set[str]:

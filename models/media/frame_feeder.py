@@ -104,7 +104,12 @@ class FrameFeeder:
                 continue
             self._last_shown[number] = time_ms
             make = partial(self._means if needs.means else self._scaled, frame, needs.target(geometry))
-            analyser.feed(FrameView(time_ms, make, sum(plane.buffer_size for plane in frame.planes)))
+            analyser.feed(FrameView(time_ms, make, self._held_bytes(frame)))
+
+    def _held_bytes(self, frame: av.VideoFrame) -> int:
+        """What a frame keeps in memory: all that was coded, of which little may be shown."""
+        whole = max(1.0, self._stream.codec_context.coded_height / frame.height)
+        return int(whole * sum(plane.buffer_size for plane in frame.planes))
 
     def _means(self, frame: av.VideoFrame, size: tuple[int, int]) -> NDArray[np.uint8]:
         found = cells(frame, *size)

@@ -6,11 +6,6 @@ from typing import Any
 
 from processors.runtime.settings import Kafka
 
-DELIVERY_TIMEOUT_S = 6.0
-"""A message not acknowledged within this is dropped and reported. With a heartbeat's interval it is shorter than the
-session timeout, so that a process that was stopped for long does not, when it wakes, send what it had in its queue
-while another one has taken over."""
-
 
 def client_config(kafka: Kafka) -> dict[str, Any]:
     """What producer, consumer and admin client share."""
@@ -50,7 +45,7 @@ def producer_config(kafka: Kafka) -> dict[str, Any]:
         # (2 ms: 2.8 ms to the ack instead of 0.4 ms, and a hundred writers at a time got less through, measured)
         "linger.ms": 0,
         "compression.type": "lz4",
-        "delivery.timeout.ms": int(DELIVERY_TIMEOUT_S * 1000),
+        "delivery.timeout.ms": int(kafka.delivery_s * 1000),
     }
 
 

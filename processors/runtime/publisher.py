@@ -84,7 +84,7 @@ class KafkaPublisher:
         """Encode, send and wait for every ack.
 
         Raises:
-            UnavailableError: the broker did not acknowledge within ``DELIVERY_TIMEOUT_S``.
+            UnavailableError: the broker did not acknowledge within ``Kafka.delivery_s``.
             ValueError, TypeError: a record does not fit its contract; nothing of it was sent.
         """
         await self.send_all(

@@ -16,6 +16,7 @@ from schemas.topics import Topic
 
 MEDIA_TYPE = "application/vnd.schemaregistry.v1+json"
 TIMEOUT_S = 10.0
+WORTH_WAITING = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
 WAIT_MAX_S = 1.0
 """Longest pause between two questions whether the registry is back."""
 
@@ -24,6 +25,12 @@ class IncompatibleSchemaError(AppError):
     """The registry refuses a schema that older readers or writers could not live with."""
 
     code = "schema-incompatible"
+
+
+class RegistryRefusedError(AppError):
+    """What answers at the registry's address does not let us in, or is no registry."""
+
+    code = "registry-refused"
 
 
 class SchemaRegistry:
@@ -40,13 +47,20 @@ class SchemaRegistry:
         self._client.close()
 
     def wait(self) -> None:
-        """Return once the registry answers, however long that takes."""
+        """Return once the registry answers, however long that takes.
+
+        Raises:
+            RegistryRefusedError: it answers, and refuses.
+        """
         patient = stamina.retry_context(
             on=UnavailableError, attempts=None, timeout=None, wait_initial=0.5, wait_max=WAIT_MAX_S
         )
         for attempt in patient:
             with attempt:
-                self._expect_ok(self._call("GET", "/subjects"))
+                answer = self._call("GET", "/subjects")
+                if answer.is_client_error and answer.status_code not in WORTH_WAITING:
+                    raise RegistryRefusedError(f"registry {self._url}: HTTP {answer.status_code} {answer.text[:200]}")
+                self._expect_ok(answer)
 
     def register(self, topic: Topic) -> int:
         """Register the newest contract of ``topic``; its id. Registering again changes nothing.

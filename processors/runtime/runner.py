@@ -35,6 +35,9 @@ from schemas.topics import BY_NAME, Topic
 
 FUTURE = timedelta(days=1)
 EVER = datetime.min.replace(tzinfo=UTC)
+SEND_AT_ONCE = 5_000
+"""Most records between two looks at the lease; states of heavy users are some 30 KB, and all of it must be acknowledged
+within the delivery timeout."""
 INSIST_MAX_WAIT_S = 10.0
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -290,10 +293,8 @@ class Runner:
         if self._wants_place:
             needs["received"] = event
         argument = event if self.capability.batch else event.record
+        await self._own()
         emits = list(await self.capability.handler(argument, **needs))
-        if self._state is not None and self.lease is not None:
-            with self.progress.excuse():
-                await self.lease.wait()
         sent = await self._publish(emits, letter, trace_of)
         if partition_state is not None:
             for emit, value in sent:
@@ -309,22 +310,29 @@ class Runner:
             if emit.topic not in self.capability.produces:
                 raise BugError(f"{self.capability.name} does not declare that it produces {emit.topic.name}")
         for stage in sorted({emit.stage for emit, _ in encoded}):
-            await self._sender.send_all(
-                [
-                    Outgoing(
-                        emit.topic.name,
-                        emit.key.encode(),
-                        value,
-                        [*emit.headers.items(), *trace_of(emit.key)],
-                        letter.partition if emit.topic == self.capability.state else emit.partition,
-                    )
-                    for emit, value in encoded
-                    if emit.stage == stage
-                ]
-            )
+            outgoing = [
+                Outgoing(
+                    emit.topic.name,
+                    emit.key.encode(),
+                    value,
+                    [*emit.headers.items(), *trace_of(emit.key)],
+                    letter.partition if emit.topic == self.capability.state else emit.partition,
+                )
+                for emit, value in encoded
+                if emit.stage == stage
+            ]
+            for first in range(0, len(outgoing), SEND_AT_ONCE):
+                await self._own()
+                await self._sender.send_all(outgoing[first : first + SEND_AT_ONCE])
         for milestone in (emit.milestone for emit, _ in encoded if emit.milestone):
             metrics.UPLOAD_SECONDS.labels(milestone.name).observe(_seconds_since(milestone.since))
         return encoded
+
+    async def _own(self) -> None:
+        """Wait until nobody else can be writing the same state."""
+        if self._state is not None and self.lease is not None and not self.lease.held:
+            with self.progress.excuse():
+                await self.lease.wait()
 
     async def _insist(self, step: Callable[[], Awaitable[T]]) -> T:
         """Repeat a step that nothing can do without until what it needs is back; only a stop ends the wait."""

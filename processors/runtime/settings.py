@@ -27,7 +27,9 @@ class Kafka(Section):
     session_timeout_s: float = Field(
         10.0, ge=6, le=60, description="Seconds after which a dead worker's partitions move on."
     )
-    heartbeat_s: float = Field(3.0, gt=0, description="Seconds between heartbeats.")
+    heartbeat_s: float = Field(
+        2.0, gt=0, description="Seconds between heartbeats; at most a third of the session timeout."
+    )
     commit_interval_s: float = Field(1.0, gt=0, description="Seconds between offset commits.")
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         "PLAINTEXT", description="How brokers are spoken to."
@@ -40,6 +42,25 @@ class Kafka(Section):
     ca_file: Path | None = Field(None, description="PEM file of the authority that signed the brokers' certificates.")
     cert_file: Path | None = Field(None, description="PEM certificate of this client, for brokers that ask for one.")
     key_file: Path | None = Field(None, description="PEM key of that certificate.")
+
+    @property
+    def lease_s(self) -> float:
+        """How long after a heartbeat a worker writes state: a late heartbeat may take as long again."""
+        return 2 * self.heartbeat_s
+
+    @property
+    def delivery_s(self) -> float:
+        """A message not acknowledged within this is dropped and reported, seconds.
+
+        So that one sent at the end of a lease arrives before anybody else can own the partition, or never.
+        """
+        return self.session_timeout_s - self.lease_s
+
+    @model_validator(mode="after")
+    def _heartbeats_in_a_session(self) -> Self:
+        if self.session_timeout_s < 3 * self.heartbeat_s:
+            raise ValueError(f"heartbeat_s {self.heartbeat_s:g} is over a third of session_timeout_s")
+        return self
 
     @model_validator(mode="after")
     def _whole_credentials(self) -> Self:

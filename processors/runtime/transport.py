@@ -24,13 +24,17 @@ from typing import Any, ClassVar, cast
 
 import faust
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.errors import NoError, RebalanceInProgressError
+from aiokafka.protocol.group import HeartbeatRequest, SyncGroupRequest
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
-from processors.runtime.lease import Lease
+from processors.runtime.lease import Lease, now
 from processors.runtime.letters import NOT_BEFORE_HEADER, number
 from processors.runtime.progress import Outlook, Place
 
+KNOWN_BY = (SyncGroupRequest, HeartbeatRequest)
+KNOWN = (NoError.errno, RebalanceInProgressError.errno)
 FULL_POLL_S = 0.02
 """How long to wait for other partitions while some are left out because the stream has enough of them. Nothing wakes
 that wait when the stream has room again: with Faust's own second of it the gaps between batches of a backlog were
@@ -114,19 +118,19 @@ class GuardedConsumerThread(driver.AIOKafkaConsumerThread):
         return consumer
 
     async def on_start(self) -> None:
-        """Let each heartbeat that the coordinator answers renew the lease."""
+        """Let each answer of the coordinator that knows us as a member renew the lease."""
         await super().on_start()
         coordinator = self._consumer._coordinator  # type: ignore[union-attr]
-        beat, lease = coordinator._do_heartbeat, cast(GuardedApp, self.consumer.app).lease
+        send, lease = coordinator._send_req, cast(GuardedApp, self.consumer.app).lease
 
-        async def renewing() -> bool:
-            asked_at = time.monotonic()
-            known: bool = await beat()
-            if known:
+        async def renewing(request: Any) -> Any:
+            asked_at = now()
+            answer = await send(request)
+            if isinstance(request, KNOWN_BY) and answer.error_code in KNOWN:
                 lease.renew(asked_at)
-            return known
+            return answer
 
-        coordinator._do_heartbeat = renewing
+        coordinator._send_req = renewing
 
 
 class GuardedConsumer(driver.Consumer):
@@ -187,12 +191,12 @@ class GuardedConsumer(driver.Consumer):
         return await super()._wait_next_records(timeout)
 
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Mapping[TP, Any]:  # noqa: ASYNC109 - Faust's signature
-        now = time.time()
+        at = time.time()
         active = active_partitions or set()
         parked = active & self._parked.keys()
-        records = {tp: due for tp in parked if (due := self._unpark(tp, now))}
+        records = {tp: due for tp in parked if (due := self._unpark(tp, at))}
         # aiokafka takes an empty set for "all", so it is not asked when everything is parked
-        wanted = active - parked - self._gathering(active, now)
+        wanted = active - parked - self._gathering(active, time.monotonic())
         if records:
             timeout = 0.0
         elif self._buffered_partitions:
@@ -200,16 +204,16 @@ class GuardedConsumer(driver.Consumer):
         if wanted:
             fetched = await super()._getmany(wanted, timeout)
             for tp, batch in fetched.items():
-                self._handed_at[tp] = now
+                self._handed_at[tp] = time.monotonic()
                 records[tp] = records.get(tp, []) + self._park_early(tp, batch)
         elif not records:
             await asyncio.sleep(min(timeout, 0.2))
         return {tp: self._track(tp, batch) for tp, batch in records.items() if batch}
 
-    def _gathering(self, active: set[TP], now: float) -> set[TP]:
+    def _gathering(self, active: set[TP], at: float) -> set[TP]:
         """Partitions whose records still wait for more of their kind; aiokafka holds what is fetched meanwhile."""
         gathered = self.app.gathered_topics
-        return {tp for tp in active if tp.topic in gathered and now < self._handed_at.get(tp, 0.0) + GATHER_S}
+        return {tp for tp in active if tp.topic in gathered and at < self._handed_at.get(tp, float("-inf")) + GATHER_S}
 
     def _unpark(self, tp: TP, now: float) -> list[Any]:
         parked = self._parked[tp]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
-import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -48,7 +47,7 @@ class Worker:
         self.runner = runner
         self.capability = runner.capability
         self.progress = runner.progress
-        self.lease = Lease(settings.kafka.session_timeout_s)
+        self.lease = Lease(settings.kafka.lease_s)
         self.runner.lease = self.lease
         self.app = _new_app(self.capability, settings, self.lease)
         self._in_hand: set[asyncio.Future[Any]] = set()
@@ -118,7 +117,6 @@ class Worker:
         numbers = {tp.partition for tp in args[-1]}
         self.runner.forget_state(self._numbers & numbers if unbroken else ())
         self._generation, self._numbers = generation, numbers
-        self.lease.renew(time.monotonic())
         self.progress.joined = True
         self.progress.sign()
         metrics.REBALANCES.labels(self.capability.name).inc()

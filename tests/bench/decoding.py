@@ -5,10 +5,12 @@ Imports and the first touch of every library happen before the clock starts. ``p
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 
@@ -27,10 +29,12 @@ def ours(path: Path) -> Callable[[], object]:
     from models.media.limits import LIMITS
 
     one_pass.warm_up()
+    # by the clock on the wall, it would go over to key frames on a busy machine
+    limits = replace(LIMITS, full_decode_s=math.inf)
 
     def work() -> object:
         # the pass closes the descriptor
-        return one_pass.run("video", os.open(path, os.O_RDONLY), path.stat().st_size, LIMITS)
+        return one_pass.run("video", os.open(path, os.O_RDONLY), path.stat().st_size, limits)
 
     return work
 

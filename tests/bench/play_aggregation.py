@@ -160,8 +160,8 @@ def report(place: Place, load: Load, rounds: int) -> Report:
             "the same way, so that this can be told from the rest.",
             "Overture's stateful figure is the product's own play_aggregation: repeats known by id, state "
             "acknowledged by the broker before an offset is committed, features pushed to Feast on Redis; its clock "
-            "ends when the last play is durable. Quix Streams and Faust count by user only, which spares them a "
-            "repartition; the slow ones read an eighth of the topic.",
+            "ends when the last play is in the durable counts of its user and of its song. Quix Streams and Faust "
+            "count by user only, which spares them a repartition; the slow ones read an eighth of the topic.",
             "What bounds the stateless rate, by CPU time of the worker: two fifths are decoding and making records; "
             "a seventh is aiokafka's unpacking, under the same interpreter lock where librdkafka has a thread of its "
             "own; the rest is the count itself and one tuple for each record.",
@@ -178,8 +178,8 @@ def report(place: Place, load: Load, rounds: int) -> Report:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--plays", type=int, default=200_000)
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--plays", type=int, default=600_000)
     parser.add_argument("--users", type=int, default=2_000)
     parser.add_argument("--songs", type=int, default=1_000)
     asked = parser.parse_args()

@@ -67,7 +67,7 @@ class KafkaReader:
         try:
             await admin.start()
             await consumer.start()
-        except KafkaError:
+        except BaseException:  # a timeout and a stop of the service come as cancellation
             await admin.close()
             await consumer.stop()
             raise
@@ -99,7 +99,7 @@ class KafkaReader:
 async def _group(admin: AIOKafkaAdminClient, group: str) -> tuple[str, list[Any]]:
     """State and members; one group a request: aiokafka 0.14 misreads all of an answer but its first group."""
     [answer] = await admin.describe_consumer_groups([group])
-    code, _, state, _, _, members = answer.groups[0]
+    code, _, state, _, _, members, *_ = answer.groups[0]
     if code:
         raise for_code(code)(f"group {group}")
     return state, members

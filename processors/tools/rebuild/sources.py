@@ -106,7 +106,8 @@ class ItemSource(Source):
         return self._records.advance()
 
     def on_their_way(self) -> set[str]:
-        return set() if self._done is None else self._records.since(self._done)
+        # a group without any commit says nothing of its rows: they are compared
+        return self._records.since(self._done) if self._done and any(self._done.values()) else set()
 
     def known(self) -> Iterable[str]:
         return self._records

@@ -26,13 +26,21 @@ class Clock:
         if not self._started:
             self._started, self._cpu = time.perf_counter(), time.process_time()
 
+    def finish(self, records: int) -> None:
+        """So many more are finished."""
+        self._seen += records
+
+    @property
+    def all_seen(self) -> bool:
+        """Whether that was all of them."""
+        return self._seen >= self._wanted
+
     def finished(self, records: int) -> bool:
         """So many more are finished; whether that was all of them, and the line is written."""
-        self._seen += records
-        if self._seen < self._wanted:
-            return False
-        self.stop()
-        return True
+        self.finish(records)
+        if self.all_seen:
+            self.stop()
+        return self.all_seen
 
     def stop(self, **more: object) -> None:
         """Write the line."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import signal
 import sys
@@ -21,12 +22,12 @@ from typing import Any
 
 from processors.play_aggregation import play_aggregation
 from processors.runtime import logs, worker
-from processors.runtime.processor import Emit, Received, RetryPolicy, capability
+from processors.runtime.processor import Capability, Emit, Received, RetryPolicy, capability
 from processors.runtime.runner import Runner
 from processors.runtime.settings import Settings
 from processors.runtime.wiring import Wiring
 from schemas.play import SongPlayed
-from schemas.topics import SONG_PLAYED
+from schemas.topics import SONG_COUNTED, SONG_PLAYED
 from tests.bench.plays.clock import Clock
 from tests.bench.plays.tally import Tally
 
@@ -41,8 +42,31 @@ async def count(events: Sequence[Received[SongPlayed]]) -> list[Emit]:
     return []
 
 
-def timed(runner: Runner, clock: Clock) -> None:
-    """Let ``clock`` see each batch of plays come and go, and end the worker after the last."""
+class Parts:
+    """Counts of songs on their way through their topic.
+
+    Attributes:
+        open: Sent and not added up yet.
+    """
+
+    open = 0
+
+
+def telling(whole: Capability, parts: Parts) -> Capability:
+    """The capability, with the counts that it sends counted."""
+    work = whole.handler
+
+    @functools.wraps(work)
+    async def handler(*args: Any, **needs: Any) -> list[Emit]:
+        emits = await work(*args, **needs)
+        parts.open += sum(emit.topic == SONG_COUNTED for emit in emits)
+        return list(emits)
+
+    return replace(whole, handler=handler)
+
+
+def timed(runner: Runner, clock: Clock, parts: Parts) -> None:
+    """Let ``clock`` see the plays come and go, and end the worker when the last is in every count."""
     work = runner.handle_batch
 
     async def handle(records: Sequence[Any]) -> None:
@@ -50,7 +74,11 @@ def timed(runner: Runner, clock: Clock) -> None:
         if plays:
             clock.delivered()
         await work(records)
-        if plays and clock.finished(plays):
+        clock.finish(plays)
+        if records[0].topic == SONG_COUNTED.name:
+            parts.open -= len(records)
+        if clock.all_seen and not parts.open:
+            clock.stop()
             os.kill(os.getpid(), signal.SIGTERM)
 
     runner.handle_batch = handle  # type: ignore[method-assign]
@@ -83,11 +111,12 @@ def main() -> None:
     logs.configure(settings.worker)
     wiring = Wiring(settings)
     group = together[0] if together else f"bench-{uuid.uuid4()}"
-    runner = wiring.runner(replace(count, name=group) if name == "tally" else play_aggregation)
+    parts = Parts()
+    runner = wiring.runner(replace(count, name=group) if name == "tally" else telling(play_aggregation, parts))
     if together:
         gated(runner, Path(together[1]))
     elif int(events):
-        timed(runner, Clock(int(events)))
+        timed(runner, Clock(int(events)), parts)
     with contextlib.closing(wiring):
         asyncio.run(worker.run([runner], settings))
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
+from processors.runtime.lease import Lease
 from processors.runtime.processor import Emit
 from schemas import topics
 from schemas.media import MediaStatus
@@ -101,3 +103,28 @@ def test_state_can_be_forgotten() -> None:
     assert bench.state is not None
     assert bench.state.forgotten == 1
     Bench(fine).runner.forget_state()
+
+
+async def test_what_is_written_after_the_lease_ended_waits_for_a_new_one() -> None:
+    """The process was stopped between two stages; by then somebody else may write the same state."""
+    now = 100.0
+    lease = Lease(4.0, lambda: now)
+    lease.renew(now)
+
+    async def work(event: Any, *, state: Any) -> list[Emit]:
+        return [Emit(topics.MEDIA_STATUS, "m1", status(1)), Emit(topics.MEDIA_STATUS, "m2", status(1, "m2"), stage=1)]
+
+    def stop_for_a_while(_topic: str) -> None:
+        nonlocal now
+        now += 30.0
+
+    bench = stateful(work)
+    bench.runner.lease = lease
+    bench.sender.refuse = stop_for_a_while
+    working = asyncio.ensure_future(bench.runner.handle(record()))
+    done, _ = await asyncio.wait([working], timeout=0.3)
+    assert not done
+    assert [sent.key for sent in bench.sender.sent] == [b"m1"]
+    lease.renew(now)
+    await asyncio.wait_for(working, 30)
+    assert [sent.key for sent in bench.sender.sent] == [b"m1", b"m2"]

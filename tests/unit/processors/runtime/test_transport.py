@@ -161,6 +161,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Any:
         def time(self) -> float:
             return self.now
 
+        monotonic = time
+
     clock = Clock()
     monkeypatch.setattr(transport, "time", clock)
     return clock

@@ -77,9 +77,7 @@ def build_app(wiring: Wiring) -> FastAPI:
         with redis_errors(wiring.redis_config.address):
             await wiring.redis.execute_command("PING")
 
-    if settings.http.metrics_port:
-        ports = range(settings.http.metrics_port, settings.http.metrics_port + settings.http.processes)
-        endpoint.serve(settings.worker.metrics_host, ports, metrics.registry)
+    _show(metrics, settings)
     gate = gate_of(settings)
     broker_watch = _broker_watch(settings)
     return create_app(
@@ -104,6 +102,13 @@ def build_app(wiring: Wiring) -> FastAPI:
             operations=Operations(CAPABILITIES, broker_watch, recent, recallable, facts),
         )
     )
+
+
+def _show(metrics: ServiceMetrics, settings: Settings) -> None:
+    """Metrics for whoever asks, if there is a port for them."""
+    if settings.http.metrics_port:
+        ports = range(settings.http.metrics_port, settings.http.metrics_port + settings.http.processes)
+        endpoint.serve(settings.worker.metrics_host, ports, metrics.registry)
 
 
 def _dependency_probes(wiring: Wiring) -> dict[str, Probe]:

@@ -324,8 +324,7 @@ class CatalogueSnapshot:
         return rows[top], scores[top]
 
     def _approximate(self, vector: Vector, limit: int, where: Where) -> tuple[Rows, NDArray[np.float32]] | None:
-        """The index for rows it knows as they are, the exact product for the others; only rows that were found are
-        looked at, not all.
+        """The index for rows it knows as they are, the exact product for the others; looks at rows found, not at all.
 
         None: the exact product is to be used, because ``where`` leaves little or the index lags.
         """

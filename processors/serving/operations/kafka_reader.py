@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -64,13 +65,12 @@ class KafkaReader:
     async def _connect(self) -> tuple[AIOKafkaAdminClient, AIOKafkaConsumer]:
         config = aiokafka_config(self._kafka) | {"request_timeout_ms": int(ANSWER_S * 1000)}
         admin, consumer = AIOKafkaAdminClient(**config), AIOKafkaConsumer(**config)
-        try:
+        async with AsyncExitStack() as begun:
+            begun.push_async_callback(admin.close)
+            begun.push_async_callback(consumer.stop)
             await admin.start()
             await consumer.start()
-        except BaseException:  # a timeout and a stop of the service come as cancellation
-            await admin.close()
-            await consumer.stop()
-            raise
+            begun.pop_all()
         return admin, consumer
 
     async def _read(self, admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer) -> Reading:

@@ -16,17 +16,8 @@ from schemas.media import MediaWithdrawn
 from schemas.play import SongPlayed
 from schemas.record import Record
 from tests.fakes.runtime import codec
+from tests.fuzz.targets import CODEC_ERRORS as CODES
 from tests.unit.schemas.codec_records import GOLDEN_AT, RECORDS, refused, status, withdrawn
-
-CODES = {
-    "value-missing",
-    "value-truncated",
-    "value-magic",
-    "schema-unknown",
-    "value-type",
-    "value-undecodable",
-    "value-trailing",
-}
 
 
 def zigzag_varint(number: int) -> bytes:

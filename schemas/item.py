@@ -5,7 +5,7 @@ Generated from ``schemas/avro/item/*.avsc`` by ``overture schemas generate``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar, Literal
 
@@ -36,6 +36,7 @@ class ItemChanged(Record):
         vector: Joint content vector, unit length; empty when withdrawn.
         vector_version: Version of the joint vector's space.
         vectors: Vectors by modality (safetensors); null when withdrawn.
+        release_year: Year in which the work came out; null when unknown.
     """
 
     CONTRACT: ClassVar[str] = "overture.item.ItemChanged"
@@ -55,6 +56,7 @@ class ItemChanged(Record):
     vector: tuple[float, ...] = ()
     vector_version: str = ""
     vectors: ObjectRef | None = None
+    release_year: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,3 +82,34 @@ class ItemIndexed(Record):
     change: Change
     seq: int
     collections: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ItemMapped(Record):
+    """An item's place in the recommender's space, computed from its content; compacted, key = item id.
+
+    Attributes:
+        event_id: UUIDv5 of this event; the same fact always has the same id.
+        occurred_at: When the upload was accepted, UTC; carried through all derived events.
+        produced_at: When it was computed, UTC.
+        item_id: The item.
+        change: Whether it is published or withdrawn.
+        seq: Sequence number of the item's change; a lower one than seen is late and ignored.
+        model_version: Version of the recommender bundle that computed it; empty when withdrawn.
+        vector: Vector in the space of that version; empty when withdrawn.
+        gates: Weight of each modality present, by its name; the larger the more it decided.
+        source: trained: the item tower's own vector; content: mapped from its content.
+    """
+
+    CONTRACT: ClassVar[str] = "overture.item.ItemMapped"
+
+    event_id: str
+    occurred_at: datetime
+    produced_at: datetime
+    item_id: str
+    change: Change
+    seq: int
+    model_version: str = ""
+    vector: tuple[float, ...] = ()
+    gates: dict[str, float] = field(default_factory=dict)
+    source: str = "content"

@@ -11,13 +11,15 @@ from datetime import timedelta
 
 from schemas.content import ContentClassified, ContentEmbedded, ContentModerated
 from schemas.interaction import ItemInteracted
-from schemas.item import ItemChanged, ItemIndexed
+from schemas.item import ItemChanged, ItemIndexed, ItemMapped
 from schemas.media import MediaAnalysed, MediaRejected, MediaStatus, MediaWithdrawn
+from schemas.model import ModelPublished
 from schemas.pipeline import DeadLettered, LetterHandled
 from schemas.play import PlayAggregate, SongCounted, SongPlayed
+from schemas.recommendation import ExperimentMeasured, ListServed
 from schemas.record import Record
 from schemas.upload import UploadCreated
-from schemas.user import AvatarChanged, UserErased
+from schemas.user import AvatarChanged, ProfileChanged, UserErased
 
 PARTITIONS = 8
 """Partitions of every topic unless it says otherwise; topics joined by key must agree."""
@@ -77,6 +79,14 @@ USER_ERASED = Topic(
     retention=None,
     compacted=True,
 )
+PROFILE_CHANGED = Topic(
+    "user.profile.changed.v1",
+    ProfileChanged,
+    "user id",
+    "What a user has told of himself.",
+    retention=None,
+    compacted=True,
+)
 ITEM_INTERACTED = Topic(
     "user.item.interacted.v1", ItemInteracted, "user id", "A user saw, clicked, liked, shared or followed."
 )
@@ -128,6 +138,39 @@ ITEM_INDEXED = Topic(
     retention=None,
     compacted=True,
 )
+ITEM_MAPPED = Topic(
+    "item.vector.mapped.v1",
+    ItemMapped,
+    "item id",
+    "An item has a vector in the recommender's space.",
+    retention=None,
+    compacted=True,
+)
+MODEL_PUBLISHED = Topic(
+    "model.version.published.v1",
+    ModelPublished,
+    "model name",
+    "A version of a model is the one to use from now on.",
+    retention=None,
+    compacted=True,
+    partitions=1,
+)
+LIST_SERVED = Topic(
+    "recommendation.list.served.v1",
+    ListServed,
+    "user id",
+    "A list was answered: the exposure log of experiments.",
+    retention=28 * DAY,
+)
+EXPERIMENT_MEASURED = Topic(
+    "recommendation.experiment.measured.v1",
+    ExperimentMeasured,
+    "experiment, arm, measure and window",
+    "A measure of an arm, with its difference to the control arm.",
+    retention=None,
+    compacted=True,
+    partitions=1,
+)
 DEAD_LETTERED = Topic(
     "pipeline.event.dead-lettered.v1",
     DeadLettered,
@@ -146,6 +189,7 @@ LETTER_HANDLED = Topic(
 ALL: tuple[Topic, ...] = (
     *UPLOADS,
     AVATAR_CHANGED,
+    PROFILE_CHANGED,
     USER_ERASED,
     ITEM_INTERACTED,
     SONG_PLAYED,
@@ -160,6 +204,10 @@ ALL: tuple[Topic, ...] = (
     CONTENT_CLASSIFIED,
     ITEM_CHANGED,
     ITEM_INDEXED,
+    ITEM_MAPPED,
+    MODEL_PUBLISHED,
+    LIST_SERVED,
+    EXPERIMENT_MEASURED,
     DEAD_LETTERED,
     LETTER_HANDLED,
 )

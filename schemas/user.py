@@ -7,10 +7,38 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from schemas.common import ObjectRef
 from schemas.record import Record
+
+Gender = Literal["unknown", "female", "male", "other"]
+"""Gender as told."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProfileChanged(Record):
+    """What a user has told of himself; compacted, key = user id, the newest replaces all before.
+
+    Attributes:
+        event_id: UUIDv5 of this event; the same fact always has the same id.
+        occurred_at: When it was said, UTC.
+        user_id: Who.
+        birth_year: Year of birth; null when not told.
+        gender: Gender as told; unknown when not.
+        occupation: Occupation as told, lower case; empty when not.
+        language: BCP 47 tag of the language the app is used in.
+    """
+
+    CONTRACT: ClassVar[str] = "overture.user.ProfileChanged"
+
+    event_id: str
+    occurred_at: datetime
+    user_id: str
+    birth_year: int | None = None
+    gender: Gender = "unknown"
+    occupation: str = ""
+    language: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

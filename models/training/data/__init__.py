@@ -1,0 +1,1 @@
+"""Data sets that models learn from, and how they are split."""

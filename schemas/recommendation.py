@@ -55,7 +55,7 @@ class LayerArm(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class ExperimentMeasured(Record):
-    """One measure of one arm in one window, with its difference to the control arm; compacted, key = experiment, arm, measure and window.
+    """One measure of an arm in a window, beside the control arm; compacted.
 
     Attributes:
         event_id: UUIDv5 of this event; the same fact always has the same id.

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import structlog
@@ -17,48 +16,26 @@ from numpy.typing import NDArray
 
 from features.ports import Vector
 from features.views import CONTENT_JOINT
-from processors.serving.ann import PartitionIndexes
+from models.item_mapping import ItemContent, MappedItems
 from processors.serving.candidates import Candidates
 from processors.serving.decoding import Decoder
 from processors.serving.item_table import KIND_CODE, ItemTable, Mask, Rows
+from processors.serving.learned_space import LearnedSpace, Waiting
 from processors.serving.popularity import HOUR_MS, PlayCounts, require_possible
+from processors.serving.search_space import EXACT_BELOW, SearchSpace, put_in_index, top
+from processors.serving.where import TableFilter, Where
 from schemas.item import ItemChanged
 from schemas.play import PlayAggregate, SongCounted
 from schemas.topics import ITEM_CHANGED, PLAY_AGGREGATED, SONG_COUNTED
 
-MOST_LATE = 4
-"""With a fourth of the rows not in the index yet, gathering them costs more than the product with all (measured)."""
-EXACT_BELOW = 15_000
-"""Up to so many searchable rows the exact product is used, which misses none: measured for 375 played and 125 other
-items it takes 0.24 ms at 8,000 rows of 192 numbers, the index 0.39 ms; it grows with the rows, the index hardly."""
-SPARE = 16
-"""The index is asked for so many more than are wanted: its order is that of rounded vectors."""
-MOST_OF_INDEX = 0.06
-"""Share of a partition from which on the index would take longer to find it than the exact product."""
 FRESH_HALF_LIFE_H = 72.0
 COLD_QUALITY_WEIGHT = 0.3
 QUALITY_PRIOR_PLAYS = 5.0
 TOTAL_PREFIX = "total:"
 UNIT_TOLERANCE = 1e-3
+NO_VECTOR = -1
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True)
-class Where:
-    """Which items a search may return.
-
-    Attributes:
-        kind: Only this kind; None: any.
-        cold: Only cold (True) or only warm (False) ones; None: both.
-        exclude: Item ids left out.
-        exclude_uploader: Uploader whose items are left out.
-    """
-
-    kind: str | None = None
-    cold: bool | None = None
-    exclude: Collection[str] = ()
-    exclude_uploader: str | None = None
 
 
 class CatalogueSnapshot:
@@ -73,7 +50,7 @@ class CatalogueSnapshot:
         half_life_h: Hours after which a play counts half.
         vector_version: The version that is searched; None: that of the newest item seen.
         dim: Length of the vectors.
-        exact_below: See ``EXACT_BELOW``.
+        exact_below: See ``search_space.EXACT_BELOW``.
     """
 
     def __init__(
@@ -89,17 +66,20 @@ class CatalogueSnapshot:
         self._decoder = decoder
         self._cold_plays = cold_plays
         self._half_life_ms = half_life_h * HOUR_MS
-        self._exact_below = exact_below
         self._pinned = vector_version is not None
         self._version = vector_version or ""
         self._version_at_ms = 0
         self._lock = threading.Lock()
-        self._table = ItemTable(dim)
+        self._table = ItemTable()
+        self._content = SearchSpace(dim, exact_below=exact_below)
+        self._learned: list[LearnedSpace] = []
+        self._in_use: LearnedSpace | None = None
         self._fence: dict[str, int] = {}
-        self._numbers: dict[str, int] = {}
+        self._uploaders: dict[str, int] = {}
+        self._versions: dict[str, int] = {}
         self._counts = PlayCounts(half_life_h)
-        self._indexes = PartitionIndexes(dim)
         self._changed_at = time.monotonic()
+        self.changed = threading.Event()
 
     # -- what the followers call -----------------------------------------------------------------
 
@@ -143,23 +123,31 @@ class CatalogueSnapshot:
                         was_cold = self._is_cold(row)
                         self._set_plays(row, counted.song_id)
                         if self._is_cold(row) != was_cold:
-                            self._table.touch(row)
+                            for space in self._spaces():
+                                space.touch(row)
 
     def _put(self, change: ItemChanged) -> None:
         row = self._table.claim(change.item_id)
         columns = self._table.columns
         columns.kind[row] = KIND_CODE[change.kind]
-        columns.uploader[row] = self._number("uploader", change.uploader)
+        columns.uploader[row] = _number(self._uploaders, change.uploader)
         columns.published_ms[row] = int(change.occurred_at.timestamp() * 1000)
-        columns.version[row] = self._number("version", change.vector_version)
         columns.alive[row] = True
-        vector = self._unit(change)
-        if vector is not None:
-            self._table.vectors[row] = vector
-            self._adopt(change)
-        columns.searchable[row] = vector is not None and change.vector_version == self._version
+        columns.labels[row] = tuple(label.name for label in change.labels)
+        columns.year[row] = change.release_year or 0
+        columns.changes[row] += 1
+        self.changed.set()
         self._set_plays(row, change.item_id)
-        self._table.touch(row)
+        vector = self._unit(change)
+        columns.version[row] = NO_VECTOR if vector is None else _number(self._versions, change.vector_version)
+        if vector is not None:
+            self._adopt(change)
+        if vector is not None and change.vector_version == self._version:
+            self._content.set(row, vector)
+        elif vector is not None:
+            self._content.keep(row, vector)
+        else:
+            self._content.set(row, None)
 
     def _unit(self, change: ItemChanged) -> Vector | None:
         if not change.vector:
@@ -167,7 +155,7 @@ class CatalogueSnapshot:
         vector = np.asarray(change.vector, np.float32)
         # in float64: the square of a large float32 is none
         norm = float(np.linalg.norm(vector.astype(np.float64)))
-        if vector.shape != (self._table.dim,) or not np.isfinite(norm) or abs(norm - 1.0) > UNIT_TOLERANCE:
+        if vector.shape != (self._content.dim,) or not np.isfinite(norm) or abs(norm - 1.0) > UNIT_TOLERANCE:
             log.warning("vector not searchable", item=change.item_id, shape=vector.shape, norm=norm)
             return None
         return vector
@@ -180,11 +168,8 @@ class CatalogueSnapshot:
         log.info("vector version", old=self._version, new=change.vector_version)
         self._version, self._version_at_ms = change.vector_version, at_ms
         columns, size = self._table.columns, self._table.size
-        current = self._number("version", change.vector_version)
-        columns.searchable[:size] = columns.alive[:size] & (columns.version[:size] == current)
-        columns.stale[:size] = True
-        columns.changes[:size] += 1
-        self._indexes = PartitionIndexes(self._table.dim)
+        current = _number(self._versions, change.vector_version)
+        self._content.restrict(columns.alive[:size] & (columns.version[:size] == current))
 
     def _set_plays(self, row: int, item_id: str) -> None:
         plays, columns = self._counts.total(item_id), self._table.columns
@@ -197,33 +182,65 @@ class CatalogueSnapshot:
         return bool(self._table.columns.plays[row] < self._cold_plays)
 
     def _remove(self, item_id: str) -> None:
-        self._table.release(item_id)
+        row = self._table.release(item_id)
+        if row is not None:
+            self._content.set(row, None)
+            for learned in self._learned:
+                learned.release(row)
 
-    def _number(self, space: str, text: str) -> int:
-        return self._numbers.setdefault(f"{space}:{text}", len(self._numbers))
-
-    # -- what the index's thread calls -----------------------------------------------------------
+    # -- what the keepers' threads call ----------------------------------------------------------
 
     def index_stale(self, batch: int) -> int:
-        """Bring at most ``batch`` changed rows into the index; how many there were.
+        """Bring at most ``batch`` changed rows of each space into its index; how many there were.
 
-        Does nothing while the exact product is used anyway. The slow part holds no lock of the table.
+        Does nothing for a space while the exact product is used anyway. The slow part holds no lock of the table.
         """
+        done = 0
+        for space in self._spaces():
+            with self._lock:
+                taken = space.take_stale(batch, self._cold_among)
+            if taken is not None:
+                put_in_index(taken)
+                with self._lock:
+                    space.indexed(taken)
+                done += len(taken.rows)
+        return done
+
+    def add_learned(self, space: LearnedSpace) -> None:
+        """Keep a space up from now on; the last one added that was ever `use_learned` answers."""
         with self._lock:
-            columns, size, indexes = self._table.columns, self._table.size, self._indexes
-            if np.count_nonzero(columns.searchable[:size]) <= self._exact_below:
-                return 0
-            rows = np.flatnonzero(columns.stale[:size])[:batch]
-            changes = columns.changes[rows]
-            searchable, vectors = columns.searchable[rows], self._table.vectors[rows]
-            cold = columns.plays[rows] < self._cold_plays
-        for place, row in enumerate(rows.tolist()):
-            indexes.put(row, vectors[place] if searchable[place] else None, cold=bool(cold[place]))
+            self._learned.append(space)
+
+    def use_learned(self, space: LearnedSpace) -> None:
+        """Answer from this space, and forget those before it."""
         with self._lock:
-            if indexes is self._indexes:
-                columns = self._table.columns
-                columns.stale[rows[columns.changes[rows] == changes]] = False
-        return len(rows)
+            self._learned = [each for each in self._learned if each is space]
+            self._in_use = space
+
+    def unmapped(self, space: LearnedSpace, limit: int) -> Waiting:
+        """At most ``limit`` published items that the space does not hold as they are."""
+        with self._lock:
+            columns, size = self._table.columns, self._table.size
+            rows = space.behind(columns.changes[:size], columns.alive[:size], limit)
+            names = {number: name for name, number in self._versions.items()}
+            has = columns.version[rows] != NO_VECTOR
+            joint = np.zeros((len(rows), self._content.dim), np.float32)
+            joint[has] = self._content.vectors[rows[has]]
+            content = ItemContent(
+                columns.ids[rows].tolist(),
+                joint,
+                [names.get(number, "") for number in columns.version[rows].tolist()],
+                columns.labels[rows].tolist(),
+                columns.year[rows],
+            )
+            return Waiting(rows, columns.changes[rows], content)
+
+    def take_mapped(self, space: LearnedSpace, waiting: Waiting, mapped: MappedItems) -> None:
+        """Take what was computed for them; an item that changed meanwhile waits again."""
+        with self._lock:
+            columns = self._table.columns
+            still = columns.alive[waiting.rows] & (columns.changes[waiting.rows] == waiting.changes)
+            space.put(waiting, mapped, still)
 
     # -- what requests call ----------------------------------------------------------------------
 
@@ -244,27 +261,43 @@ class CatalogueSnapshot:
         """Whether the item was ever published or withdrawn here."""
         return item_id in self._fence
 
+    @property
+    def learned(self) -> LearnedSpace | None:
+        """The space of the bundle in use; None before the first is filled."""
+        return self._in_use
+
     def vector_of(self, item_id: str) -> Vector | None:
         """The published item's vector [D], unit length; None if it is not searchable."""
         with self._lock:
             row = self._table.row(item_id)
-            if row is None or not self._table.columns.searchable[row]:
-                return None
-            found: Vector = self._table.vectors[row].copy()
-            return found
+            return None if row is None else self._content.vector_of(row)
 
     def nearest(self, vector: Vector, limit: int, where: Where) -> Candidates:
         """Items nearest to ``vector`` [D], unit length, best first; score = similarity."""
         with self._lock:
-            rows, scores = self._approximate(vector, limit, where) or self._exact(
-                vector, limit, self._searchable(where)
-            )
+            rows, scores = self._content.search(vector, limit, self._filter(where))
             return self._candidates(rows, scores, scores)
+
+    def nearest_learned(
+        self, space: LearnedSpace, vector: Vector, asked: Sequence[tuple[int, Where]]
+    ) -> list[Candidates]:
+        """For each limit and filter the items of the largest inner product with ``vector`` [D of the space].
+
+        Best first; score = that product, and nothing is compared with a content vector.
+        """
+        with self._lock:
+            found = space.vectors.search_each(vector, [(limit, self._filter(where)) for limit, where in asked])
+            return [self._candidates(rows, np.zeros(len(rows), np.float32), scores) for rows, scores in found]
+
+    def history(self, space: LearnedSpace, item_ids: list[str]) -> tuple[Vector | None, int]:
+        """Mean vector of those of the items that the space holds, and their number; None without any."""
+        with self._lock:
+            return space.history(self._table.rows(item_ids))
 
     def popular(self, limit: int, where: Where, now_ms: int) -> Candidates:
         """Items most played of late, best first; score = decayed plays as of ``now_ms``."""
         with self._lock:
-            rows = np.flatnonzero(self._mask(where))
+            rows = np.flatnonzero(self._filter(where).mask())
             columns = self._table.columns
             age_ms = np.maximum(0, now_ms - columns.played_ms[rows])
             return self._best(rows, columns.decayed[rows] * np.exp2(-age_ms / self._half_life_ms), limit)
@@ -276,7 +309,7 @@ class CatalogueSnapshot:
         5 plays at one half.
         """
         with self._lock:
-            rows = np.flatnonzero(self._mask(where))
+            rows = np.flatnonzero(self._filter(where).mask())
             columns = self._table.columns
             age_h = np.maximum(0, now_ms - columns.published_ms[rows]) / HOUR_MS
             rate = (columns.completions[rows] + 0.5 * QUALITY_PRIOR_PLAYS) / (columns.plays[rows] + QUALITY_PRIOR_PLAYS)
@@ -287,99 +320,33 @@ class CatalogueSnapshot:
         """The published ones of ``item_ids`` in the order asked, each once, compared with ``vector``."""
         with self._lock:
             rows = self._table.rows(item_ids)
-            similarity = np.zeros(len(rows), np.float32)
-            if vector is not None:
-                searchable = self._table.columns.searchable[rows]
-                similarity[searchable] = self._table.vectors[rows[searchable]] @ vector
+            none = np.zeros(len(rows), np.float32)
+            similarity = none if vector is None else self._content.products(rows, vector)
             return self._candidates(rows, similarity, similarity)
 
     # -- under the lock --------------------------------------------------------------------------
 
-    def _mask(self, where: Where) -> Mask:
-        columns, size = self._table.columns, self._table.size
-        mask: Mask = columns.alive[:size].copy()
-        if where.kind is not None:
-            mask &= columns.kind[:size] == KIND_CODE[where.kind]
-        if where.cold is not None:
-            mask &= (columns.plays[:size] < self._cold_plays) == where.cold
-        if where.exclude_uploader is not None:
-            mask &= columns.uploader[:size] != self._uploader(where)
-        if where.exclude:
-            mask[self._table.rows(list(where.exclude))] = False
-        return mask
+    def _spaces(self) -> list[SearchSpace]:
+        return [self._content, *(learned.vectors for learned in self._learned)]
 
-    def _uploader(self, where: Where) -> int:
-        return self._numbers.get(f"uploader:{where.exclude_uploader}", -1)
+    def _cold_among(self, rows: Rows) -> Mask:
+        cold: Mask = self._table.columns.plays[rows] < self._cold_plays
+        return cold
 
-    def _searchable(self, where: Where) -> Mask:
-        return self._mask(where) & self._table.columns.searchable[: self._table.size]
-
-    def _exact(self, vector: Vector, limit: int, allowed: Mask) -> tuple[Rows, NDArray[np.float32]]:
-        rows = np.flatnonzero(allowed)
-        # A few rows are gathered; for many the whole product is cheaper than the copy.
-        if len(rows) * 4 < len(allowed):
-            return self._best_of(rows, vector, limit)
-        scores = (self._table.vectors[: self._table.size] @ vector)[rows]
-        top = _top(scores, limit)
-        return rows[top], scores[top]
-
-    def _approximate(self, vector: Vector, limit: int, where: Where) -> tuple[Rows, NDArray[np.float32]] | None:
-        """The index for rows it knows as they are, the exact product for the others; looks at rows found, not at all.
-
-        None: the exact product is to be used, because ``where`` leaves little or the index lags.
-        """
-        if self._indexes.size(None) <= self._exact_below:
-            return None
-        indexed, fetched = self._indexes.size(where.cold), limit + len(where.exclude) + SPARE
-        if indexed <= self._exact_below and fetched > MOST_OF_INDEX * indexed:
-            return None
-        near = self._found(vector, fetched, where)
-        if len(near) < limit:
-            # the index knows no filters: as many more are fetched as the filter will take away
-            fetched = fetched * limit // max(1, len(near)) + limit // 10 + SPARE
-            if fetched > MOST_OF_INDEX * indexed:
-                return None
-            near = self._found(vector, fetched, where)
-            if len(near) < limit:
-                return None
-        stale = self._table.columns.stale[: self._table.size]
-        if stale.any():
-            late = np.flatnonzero(self._searchable(where) & stale)
-            if len(late) * MOST_LATE > len(stale):
-                return None
-            near = np.concatenate([near, late])
-        return self._best_of(near, vector, limit)
-
-    def _found(self, vector: Vector, count: int, where: Where) -> Rows:
-        """Rows that the index finds and ``where`` allows."""
-        near = self._indexes.search(vector, count, where.cold)
-        columns = self._table.columns
-        allowed: Mask = columns.searchable[near] & ~columns.stale[near]
-        if where.kind is not None:
-            allowed &= columns.kind[near] == KIND_CODE[where.kind]
-        if where.exclude_uploader is not None:
-            allowed &= columns.uploader[near] != self._uploader(where)
-        if where.exclude:
-            excluded = np.zeros(self._table.size, np.bool_)
-            excluded[self._table.rows(list(where.exclude))] = True
-            allowed &= ~excluded[near]
-        return near[allowed]
-
-    def _best_of(self, rows: Rows, vector: Vector, limit: int) -> tuple[Rows, NDArray[np.float32]]:
-        scores = self._table.vectors[rows] @ vector
-        top = _top(scores, limit)
-        return rows[top], scores[top]
+    def _filter(self, where: Where) -> TableFilter:
+        uploader = -1 if where.exclude_uploader is None else self._uploaders.get(where.exclude_uploader, -1)
+        return TableFilter(where, self._table, self._cold_plays, uploader)
 
     def _best(self, rows: Rows, scores: NDArray[np.float64], limit: int) -> Candidates:
-        top = _top(scores, limit)
-        return self._candidates(rows[top], np.zeros(len(top), np.float32), scores[top].astype(np.float32))
+        best = top(scores, limit)
+        return self._candidates(rows[best], np.zeros(len(best), np.float32), scores[best].astype(np.float32))
 
     def _candidates(self, rows: Rows, similarity: NDArray[np.float32], score: NDArray[np.float32]) -> Candidates:
         columns = self._table.columns
         return Candidates(
             ids=columns.ids[rows],
             kind=columns.kind[rows],
-            cold=columns.plays[rows] < self._cold_plays,
+            cold=self._cold_among(rows),
             similarity=similarity,
             score=score,
             reason=np.zeros(len(rows), np.int8),
@@ -391,10 +358,5 @@ class CatalogueSnapshot:
         )
 
 
-def _top(scores: NDArray[np.floating], limit: int) -> Rows:
-    """Indices of the largest scores, best first; equal ones in order of arrival."""
-    if limit < len(scores):
-        part = np.argpartition(-scores, limit - 1)[:limit] if limit > 0 else np.empty(0, np.int64)
-        part.sort()
-        return part[np.argsort(-scores[part], kind="stable")]
-    return np.argsort(-scores, kind="stable")
+def _number(known: dict[str, int], name: str) -> int:
+    return known.setdefault(name, len(known))

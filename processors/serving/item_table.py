@@ -33,9 +33,9 @@ class Columns:
         decayed: Decayed plays as of ``played_ms``.
         played_ms: Newest play, Unix time in ms; 0 if never played.
         alive: Whether the row holds a published item.
-        searchable: Whether its vector may be searched.
-        stale: Whether the index does not hold the row as it is now.
-        changes: How often the row changed, to see a change that overtakes the index.
+        changes: How often what the row holds changed, to see a change that overtakes work on it.
+        labels: Names of the item's classes, tuple of str.
+        year: Year in which the work came out; 0 unknown.
     """
 
     ids: NDArray[np.object_]
@@ -48,9 +48,9 @@ class Columns:
     decayed: NDArray[np.float64]
     played_ms: NDArray[np.int64]
     alive: Mask
-    searchable: Mask
-    stale: Mask
     changes: NDArray[np.int64]
+    labels: NDArray[np.object_]
+    year: NDArray[np.int16]
 
     @classmethod
     def empty(cls, capacity: int) -> Columns:
@@ -66,9 +66,9 @@ class Columns:
             np.zeros(capacity, np.float64),
             np.zeros(capacity, np.int64),
             np.zeros(capacity, np.bool_),
-            np.zeros(capacity, np.bool_),
-            np.zeros(capacity, np.bool_),
             np.zeros(capacity, np.int64),
+            np.full(capacity, None, dtype=object),
+            np.zeros(capacity, np.int16),
         )
 
     def grown(self, capacity: int) -> Columns:
@@ -81,17 +81,11 @@ class Columns:
 
 
 class ItemTable:
-    """Rows by item id; freed rows are used again. Not locked: ``CatalogueSnapshot`` does that.
+    """Rows by item id; freed rows are used again. Not locked: ``CatalogueSnapshot`` does that."""
 
-    Args:
-        dim: Length of the vectors.
-    """
-
-    def __init__(self, dim: int) -> None:
-        self.dim = dim
+    def __init__(self) -> None:
         self.size = 0
         self.columns = Columns.empty(FIRST_ROWS)
-        self.vectors = np.zeros((FIRST_ROWS, dim), np.float32)
         self._row_of: dict[str, int] = {}
         self._free: list[int] = []
 
@@ -121,23 +115,13 @@ class ItemTable:
         row = self._row_of.pop(item_id, None)
         if row is not None:
             self.columns.alive[row] = False
-            self.columns.searchable[row] = False
             self.columns.ids[row] = None
-            self.touch(row)
+            self.columns.changes[row] += 1
             self._free.append(row)
         return row
 
-    def touch(self, row: int) -> None:
-        """Note that the row changed."""
-        self.columns.stale[row] = True
-        self.columns.changes[row] += 1
-
     def _append(self) -> int:
-        if self.size == len(self.vectors):
-            capacity = 2 * self.size
-            self.columns = self.columns.grown(capacity)
-            vectors = np.zeros((capacity, self.dim), np.float32)
-            vectors[: self.size] = self.vectors
-            self.vectors = vectors
+        if self.size == len(self.columns.ids):
+            self.columns = self.columns.grown(2 * self.size)
         self.size += 1
         return self.size - 1

@@ -15,7 +15,8 @@ from features.ports import FeatureReader, FeatureRow, Vector
 from features.views import USER_TASTE
 from processors.runtime.settings import Recommend
 from processors.serving.candidates import Candidates, joined
-from processors.serving.catalogue import CatalogueSnapshot, Where
+from processors.serving.catalogue import CatalogueSnapshot
+from processors.serving.where import Where
 from schemas.errors import UnavailableError
 
 FEATURES_TIMEOUT_S = 0.25

@@ -14,7 +14,6 @@ from features.aliases import FIRST
 from features.ports import Vector
 from features.views import CONTENT_JOINT, VIEWS
 from processors.serving.candidates import REASONS, Candidates
-from processors.serving.catalogue import Where
 from processors.serving.documentation import json_body, responses
 from processors.serving.events import Strict
 from processors.serving.fields import Id, QueryId, require_id
@@ -24,6 +23,7 @@ from processors.serving.parts import ServiceParts
 from processors.serving.problems import ProblemError
 from processors.serving.ranking import BaselineRanker, choose
 from processors.serving.recall import PartitionedRecaller, UserContext, UserReader
+from processors.serving.where import Where
 
 MAX_LIMIT = 200
 MAX_RECALL = 2000

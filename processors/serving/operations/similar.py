@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from processors.serving.catalogue import CatalogueSnapshot, Where
+from processors.serving.catalogue import CatalogueSnapshot
 from processors.serving.item_table import KINDS
 from processors.serving.operations.pictures import has_thumbnail
 from processors.serving.operations.recent import Newest
 from processors.serving.parts import StatusView
+from processors.serving.where import Where
 
 KEPT = 1_000
 KEPT_S = 10.0

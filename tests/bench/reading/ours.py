@@ -16,13 +16,14 @@ import uvloop
 
 from processors.runtime.settings import Settings
 from processors.runtime.wiring import Wiring
-from processors.serving.catalogue import CatalogueSnapshot, Where
+from processors.serving.catalogue import CatalogueSnapshot
 from processors.serving.decoding import Decoder
 from processors.serving.gate import Gate
 from processors.serving.measured import MeasuredFeatures
 from processors.serving.metrics import ServiceMetrics
 from processors.serving.parts import ServiceParts, utc_now
 from processors.serving.recommend import RecommendRoutes
+from processors.serving.where import Where
 from schemas.topics import ITEM_CHANGED, SONG_COUNTED
 from tests.bench.reading.synthetic import Population, item_number, population, user_id
 from tests.bench.reading.turns import Turn, clocked, options, serve

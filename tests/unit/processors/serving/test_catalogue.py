@@ -8,8 +8,9 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from processors.serving.catalogue import CatalogueSnapshot, Where
+from processors.serving.catalogue import CatalogueSnapshot
 from processors.serving.decoding import Decoder
+from processors.serving.where import Where
 from schemas.errors import BadEventError
 from schemas.play import PlayAggregate, SongCounted
 from schemas.topics import ITEM_CHANGED, PLAY_AGGREGATED, SONG_COUNTED
@@ -248,7 +249,8 @@ def agree(exact: CatalogueSnapshot, index: CatalogueSnapshot, dice: np.random.Ge
 def test_a_change_that_overtakes_the_index_is_not_lost() -> None:
     catalogue = snapshot(exact_below=0)
     tell(catalogue, item("a"), item("b", (0, 1, 0, 0)))
-    put = catalogue._indexes.put
+    indexes = catalogue._content._indexes
+    put = indexes.put
     changed = []
 
     def slow_put(row: int, vector: object, *, cold: bool) -> None:
@@ -257,7 +259,7 @@ def test_a_change_that_overtakes_the_index_is_not_lost() -> None:
             changed.append(row)
             tell(catalogue, item("a", (0, 1, 0, 0), seq=2))
 
-    catalogue._indexes.put = slow_put
+    indexes.put = slow_put
     catalogue.index_stale(10)
     assert catalogue.nearest(X, 1, Where()).similarity[0] == pytest.approx(0.0)
     assert catalogue.index_stale(10) == 1

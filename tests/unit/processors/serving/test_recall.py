@@ -7,9 +7,10 @@ import pytest
 
 from processors.runtime.settings import Recommend
 from processors.serving.candidates import Candidates, joined
-from processors.serving.catalogue import CatalogueSnapshot, Where
+from processors.serving.catalogue import CatalogueSnapshot
 from processors.serving.decoding import Decoder
 from processors.serving.recall import PartitionedRecaller, UserContext, quota
+from processors.serving.where import Where
 from schemas.topics import ITEM_CHANGED, SONG_COUNTED
 from tests.fakes.serving import DIM, NOW, counted, item, no_registry, numbered_codec
 
@@ -70,7 +71,7 @@ def test_the_index_finds_what_the_exact_product_finds(cold) -> None:
         vector = dice.normal(size=DIM).astype(np.float32)
         vector /= np.linalg.norm(vector)
         where = Where(None, cold, frozenset({"i1", "i3", "i200"}), "me")
-        rows, scores = catalogue._approximate(vector, 8, where) or pytest.fail("the index was not asked")
+        rows, scores = catalogue._content._approximate(vector, 8, catalogue._filter(where)) or pytest.fail("the index was not asked")
         wanted = exact.nearest(vector, 8, where)
         assert catalogue._table.columns.ids[rows].tolist() == wanted.ids.tolist()
         assert scores == pytest.approx(wanted.score, abs=1e-6)

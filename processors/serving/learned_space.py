@@ -1,0 +1,98 @@
+"""The published items in the space of one recommender bundle.
+
+Rows are those of the item table. Vectors come from the bundle in this process: of its own items the trained ones, of
+all others those mapped from their content. So no vector of another version can get in, and a new version is filled
+beside the one in use before it takes its place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.ports import Vector
+from models.item_mapping import ItemContent, ItemMapper, MappedItems
+from processors.serving.item_table import FIRST_ROWS, Mask, Rows
+from processors.serving.search_space import EXACT_BELOW, SearchSpace
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Items that a space does not hold as they are.
+
+    Attributes:
+        rows: Their rows.
+        changes: How often each had changed when it was taken.
+        content: What is known of them.
+    """
+
+    rows: Rows
+    changes: NDArray[np.int64]
+    content: ItemContent
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+class LearnedSpace:
+    """Vectors, gates and codes by row. Not locked: ``CatalogueSnapshot`` does that.
+
+    Args:
+        mapper: The bundle.
+        exact_below: See ``search_space.EXACT_BELOW``.
+    """
+
+    def __init__(self, mapper: ItemMapper, *, exact_below: int = EXACT_BELOW) -> None:
+        self.mapper = mapper
+        self.vectors = SearchSpace(mapper.dim, metric="ip", exact_below=exact_below)
+        self.trained: NDArray[np.int32] = np.full(FIRST_ROWS, -1, np.int32)
+        self.gates: NDArray[np.float32] = np.zeros((FIRST_ROWS, len(mapper.parts)), np.float32)
+        self.codes: NDArray[np.int16] = np.zeros((FIRST_ROWS, 0), np.int16)
+        self._seen: NDArray[np.int64] = np.full(FIRST_ROWS, -1, np.int64)
+
+    @property
+    def version(self) -> str:
+        """Version of the bundle."""
+        return self.mapper.version
+
+    def behind(self, changes: NDArray[np.int64], alive: Mask, limit: int) -> Rows:
+        """At most ``limit`` published rows that are not mapped as they are."""
+        self._reach(len(changes))
+        return np.flatnonzero(alive & (self._seen[: len(changes)] != changes))[:limit]
+
+    def put(self, waiting: Waiting, mapped: MappedItems, still: Mask) -> None:
+        """Take what was computed, for those rows that did not change meanwhile (``still``)."""
+        if not self.codes.shape[1]:
+            self.codes = np.zeros((len(self.trained), mapped.codes.shape[1]), np.int16)
+        for place in np.flatnonzero(still).tolist():
+            row = int(waiting.rows[place])
+            self._seen[row] = waiting.changes[place]
+            self.vectors.set(row, mapped.vectors[place] if mapped.found[place] else None)
+        rows = waiting.rows[still]
+        self.trained[rows] = mapped.trained[still]
+        self.gates[rows] = mapped.gates[still]
+        self.codes[rows] = mapped.codes[still]
+
+    def release(self, row: int) -> None:
+        """Forget a row; another item may get it."""
+        self.vectors.set(row, None)
+
+    def history(self, rows: Rows) -> tuple[Vector | None, int]:
+        """Mean vector [D] of the rows that are mapped, and their number; None without any."""
+        known = self.vectors.present(rows)
+        if not known.any():
+            return None, 0
+        mean: Vector = self.vectors.vectors[rows[known]].mean(axis=0)
+        return mean, int(known.sum())
+
+    def _reach(self, size: int) -> None:
+        missing = size - len(self._seen)
+        if missing <= 0:
+            return
+        added = max(missing, len(self._seen))
+        self._seen = np.concatenate([self._seen, np.full(added, -1, np.int64)])
+        self.trained = np.concatenate([self.trained, np.full(added, -1, np.int32)])
+        self.gates = np.concatenate([self.gates, np.zeros((added, self.gates.shape[1]), np.float32)])
+        self.codes = np.concatenate([self.codes, np.zeros((added, self.codes.shape[1]), np.int16)])

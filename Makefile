@@ -33,7 +33,7 @@ export CHECKS
 
 step = @printf '\033[1m==>\033[0m %s\n' "$(1)"
 
-.PHONY: help run up down status demo test check check-deploy models train test-train test-faults test-hostile bench bench-peers fuzz browser system env jars setup
+.PHONY: help run up down status demo test check check-deploy models train train-env test-train test-faults test-hostile bench bench-peers fuzz browser system env jars setup
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -66,9 +66,11 @@ check: env ## Run every static check
 	done <<< "$$CHECKS"; \
 	if [ -n "$$failed" ]; then printf "\033[31mfailed:\033[0m$$failed\n"; exit 1; fi
 
-train: $(UV) ## Train the project's own models (torch in an environment of its own)
+train-env: $(UV) ## Install the training environment (torch)
 	$(call step,training environment)
 	@UV_PROJECT_ENVIRONMENT=$(TRAIN) $(UV) sync --frozen --python $(PYTHON) --extra train
+
+train: train-env ## Train the project's own models
 	@for model in text-moderation content-classification; do $(TRAIN)/bin/python -m models.training $$model; done
 
 test-faults: setup ## Break the system on purpose, most of an hour; writes docs/faults.md (needs root)
@@ -90,8 +92,7 @@ fuzz: setup ## Fuzz every decoder, 100 000 cases each and by two engines (minute
 	@FUZZ_CASES=$(FUZZ_CASES) $(BIN)/pytest tests/fuzz
 	@for target in envelope json form key; do $(BIN)/python -m tests.fuzz.coverage_guided $$target -runs=100000; done
 
-test-train: $(UV) ## Test the training code (torch)
-	@UV_PROJECT_ENVIRONMENT=$(TRAIN) $(UV) sync --frozen --python $(PYTHON) --extra train
+test-train: train-env ## Test the training code (torch)
 	@$(TRAIN)/bin/pytest -o addopts= --import-mode=importlib tests/training
 
 check-deploy: env .overture/tools/helm .overture/tools/keda ## Render the Helm chart and validate all that others deploy from

@@ -9,7 +9,16 @@ from typing import Any
 import numpy as np
 
 from features.ports import FeatureRow, Vector, VectorRow
-from features.views import COLLECTION_VERSIONS, COLLECTIONS, VIEWS, Collection, FieldType, View
+from features.views import (
+    COLLECTION_VERSIONS,
+    COLLECTIONS,
+    RECOMMENDER_ITEMS,
+    VIEWS,
+    Collection,
+    FieldType,
+    View,
+    recommender_items,
+)
 
 ID_BYTES = 128
 """Longest id of a vector row, bytes of UTF-8."""
@@ -82,7 +91,9 @@ def known_collection(name: str) -> Collection:
     for declared in (*COLLECTIONS.values(), *COLLECTION_VERSIONS.values()):
         if name in (declared.alias, declared.name):
             return declared
-    raise ValueError(f"{name!r} is no vector collection; there are {', '.join(COLLECTIONS)}")
+    if name == RECOMMENDER_ITEMS or name.startswith(f"{RECOMMENDER_ITEMS}_"):
+        return replace(recommender_items(""), name=name)
+    raise ValueError(f"{name!r} is no vector collection; there are {', '.join((*COLLECTIONS, RECOMMENDER_ITEMS))}")
 
 
 def check_row(collection: Collection, row: VectorRow) -> None:

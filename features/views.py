@@ -86,6 +86,7 @@ USER_TASTE = View(
         "completion_rate": "float64",
         "played_ms": "int64",
         "recent_items": "string_list",
+        "recent_completions": "float_vector",
     },
     timedelta(days=180),
     "play.song.played.v1",
@@ -120,7 +121,23 @@ ITEM_CONTENT = View(
     "item.catalogue.changed.v1",
     "What a published item is, from its content alone.",
 )
-VIEWS: dict[str, View] = {view.name: view for view in (USER_TASTE, ITEM_PLAYS, ITEM_CONTENT)}
+ITEM_VECTOR = View(
+    "item_vector_v1",
+    "item",
+    {"vector": "float_vector", "model_version": "string", "source": "string"},
+    timedelta(days=3650),
+    "item.vector.mapped.v1",
+    "Where an item lies in the recommender's space.",
+)
+USER_PROFILE = View(
+    "user_profile_v1",
+    "user",
+    {"birth_year": "int64", "gender": "string", "occupation": "string", "language": "string"},
+    timedelta(days=3650),
+    "user.profile.changed.v1",
+    "What a user has told of himself.",
+)
+VIEWS: dict[str, View] = {view.name: view for view in (USER_TASTE, USER_PROFILE, ITEM_PLAYS, ITEM_CONTENT, ITEM_VECTOR)}
 
 CONTENT_JOINT = Collection(
     "content_joint", "content_joint_v1", 192, "item.catalogue.changed.v1", "Joint content vector of an item."
@@ -138,3 +155,18 @@ COLLECTIONS: dict[str, Collection] = {c.alias: c for c in (CONTENT_JOINT, CONTEN
 """By alias: the version that a new installation starts with."""
 COLLECTION_VERSIONS: dict[str, Collection] = {c.name: c for c in COLLECTIONS.values()}
 """By name: every version there is. A new version of a view stands in `VIEWS` beside the old one."""
+
+RECOMMENDER_ITEMS = "recommender_items"
+"""Alias of the collection that belongs to the recommender in use."""
+RECOMMENDER_DIM = 64
+
+
+def recommender_items(version: str) -> Collection:
+    """The collection that belongs to one version of the recommender; made and filled when it is published."""
+    return Collection(
+        RECOMMENDER_ITEMS,
+        f"{RECOMMENDER_ITEMS}_{version.replace('-', '_')}",
+        RECOMMENDER_DIM,
+        "item.vector.mapped.v1",
+        f"Items in the space of recommender {version}.",
+    )

@@ -115,3 +115,26 @@ def _unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:
     norm = max(float(np.linalg.norm(vector)), 1e-12)
     unit: NDArray[np.float32] = (vector / norm).astype(np.float32)
     return unit
+
+
+def split(joined: NDArray[np.float32]) -> tuple[dict[str, NDArray[np.float32]], dict[str, NDArray[np.bool_]]]:
+    """The parts of joined vectors, each brought back to norm 1: what models of items' content are given.
+
+    Args:
+        joined: float32 [N, 192], as ``ContentVectoriser.join`` gives them; a row of zeros for an item without any part.
+
+    Returns:
+        By part's name float32 [N, 64], zeros where absent, and bool [N].
+
+    Raises:
+        ValueError: another shape, or values that are not finite.
+    """
+    if joined.ndim != 2 or joined.shape[1] != DIM or not np.isfinite(joined).all():
+        raise ValueError(f"{DIM} finite numbers an item expected, got {joined.shape}")
+    parts, present = {}, {}
+    for number, name in enumerate(PARTS):
+        part = joined[:, number * PART_DIM : (number + 1) * PART_DIM]
+        norms = np.linalg.norm(part, axis=1, keepdims=True)
+        parts[name] = (part / np.maximum(norms, 1e-12)).astype(np.float32)
+        present[name] = norms[:, 0] > 0
+    return parts, present

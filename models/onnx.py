@@ -63,6 +63,15 @@ def load_session(weights: Weights, providers: Sequence[str] = CPU, threads: int 
     Raises:
         ProviderError: A provider is unknown to this build, or the first one did not start.
     """
+    return Session(weights, open_network(str(weights.path), providers, threads))
+
+
+def open_network(model: str | bytes, providers: Sequence[str] = CPU, threads: int = 1) -> ort.InferenceSession:
+    """ONNX Runtime's own session of a file or of its bytes; see `load_session`.
+
+    Raises:
+        ProviderError: A provider is unknown to this build, or the first one did not start.
+    """
     available: list[str] = ort.get_available_providers()
     missing = [provider for provider in providers if provider not in available]
     if missing or not providers:
@@ -74,10 +83,10 @@ def load_session(weights: Weights, providers: Sequence[str] = CPU, threads: int 
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
     options.log_severity_level = 3
-    session = ort.InferenceSession(str(weights.path), sess_options=options, providers=list(providers))
+    session = ort.InferenceSession(model, sess_options=options, providers=list(providers))
     session.disable_fallback()
-    loaded = Session(weights, session)
     # a provider whose libraries are missing is dropped by ONNX Runtime with a log line only
-    if loaded.providers[: len(providers)] != tuple(providers):
-        raise ProviderError(f"{list(providers)} asked for, {list(loaded.providers)} started")
-    return loaded
+    started = session.get_providers()
+    if tuple(started[: len(providers)]) != tuple(providers):
+        raise ProviderError(f"{list(providers)} asked for, {started} started")
+    return session

@@ -10,7 +10,19 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 
-from processors.commands import backfill, dlq, erase, features_rebuild, keys, verify
+from processors.commands import (
+    backfill,
+    dataset,
+    dlq,
+    erase,
+    experiments,
+    features_rebuild,
+    keys,
+    models,
+    train,
+    verify,
+    world,
+)
 from processors.runtime.settings import Settings
 from schemas.errors import AppError
 
@@ -23,6 +35,11 @@ app.add_typer(features_app, name="features")
 app.add_typer(schemas_app, name="schemas")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(keys.app, name="keys")
+app.add_typer(world.app, name="world")
+app.add_typer(dataset.app, name="dataset")
+app.add_typer(models.app, name="models")
+app.add_typer(experiments.app, name="experiments")
+app.command()(train.train)
 app.command()(verify.verify)
 app.command()(erase.erase)
 app.command()(backfill.backfill)

@@ -6,12 +6,14 @@ from processors.content_classification import content_classification
 from processors.content_embedding import content_embedding
 from processors.content_moderation import content_moderation
 from processors.item_indexing import item_indexing
+from processors.item_mapping import item_mapping
 from processors.item_publication import item_publication
 from processors.media_analysis import media_analysis
 from processors.media_erasure import media_erasure
 from processors.play_aggregation import play_aggregation
 from processors.runtime.processor import Capability
 from processors.user_erasure import user_erasure
+from processors.user_profile import user_profile
 
 CAPABILITIES: tuple[Capability, ...] = (
     media_analysis,
@@ -20,7 +22,9 @@ CAPABILITIES: tuple[Capability, ...] = (
     content_classification,
     item_publication,
     item_indexing,
+    item_mapping,
     play_aggregation,
+    user_profile,
     user_erasure,
     media_erasure,
 )

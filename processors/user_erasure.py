@@ -5,7 +5,8 @@ produces  media.item.withdrawn.v1
 stores    objects: removes avatars with their receipts, and files of ended requests
 
 What else is known of a user goes with these: ``item_publication`` blanks the uploads' status and withdraws the items,
-``media_erasure`` removes their objects, ``item_indexing`` their vectors and features, ``play_aggregation`` the taste.
+``media_erasure`` removes their objects, ``item_indexing`` their vectors and features, ``play_aggregation`` the taste,
+``user_profile`` what the user has told of himself.
 """
 
 from __future__ import annotations

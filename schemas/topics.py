@@ -19,7 +19,7 @@ from schemas.play import PlayAggregate, SongCounted, SongPlayed
 from schemas.recommendation import ExperimentMeasured, ListServed
 from schemas.record import Record
 from schemas.upload import UploadCreated
-from schemas.user import AvatarChanged, ProfileChanged, UserErased
+from schemas.user import AvatarChanged, ProfileChanged, ProfileKept, UserErased
 
 PARTITIONS = 8
 """Partitions of every topic unless it says otherwise; topics joined by key must agree."""
@@ -84,6 +84,14 @@ PROFILE_CHANGED = Topic(
     ProfileChanged,
     "user id",
     "What a user has told of himself.",
+    retention=None,
+    compacted=True,
+)
+PROFILE_KEPT = Topic(
+    "user.profile.kept.v1",
+    ProfileKept,
+    "user id",
+    "State of user_profile: the newest profile, and the fence of erased users.",
     retention=None,
     compacted=True,
 )
@@ -190,6 +198,7 @@ ALL: tuple[Topic, ...] = (
     *UPLOADS,
     AVATAR_CHANGED,
     PROFILE_CHANGED,
+    PROFILE_KEPT,
     USER_ERASED,
     ITEM_INTERACTED,
     SONG_PLAYED,

@@ -42,6 +42,23 @@ class ProfileChanged(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ProfileKept(Record):
+    """State of user_profile: the newest profile, and the fence of erased users; compacted.
+
+    Attributes:
+        user_id: Whose profile it is.
+        profile: The newest profile; null when the user was erased and has told nothing since.
+        erased_at: When the user was erased last, UTC: what was told up to then is forgotten.
+    """
+
+    CONTRACT: ClassVar[str] = "overture.user.ProfileKept"
+
+    user_id: str
+    profile: ProfileChanged | None = None
+    erased_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class UserErased(Record):
     """All that is known of a user up to this moment is to be forgotten; compacted, key = user id.
 

@@ -22,7 +22,15 @@ from processors.runtime.settings import Settings
 WORKERS: Mapping[str, tuple[str, ...]] = {
     "worker-media": ("media_analysis",),
     "worker-content": ("content_moderation", "content_embedding", "content_classification"),
-    "worker-items": ("item_publication", "item_indexing", "play_aggregation", "user_erasure", "media_erasure"),
+    "worker-items": (
+        "item_publication",
+        "item_indexing",
+        "item_mapping",
+        "play_aggregation",
+        "user_profile",
+        "user_erasure",
+        "media_erasure",
+    ),
 }
 """Processes of the local stack, and the capabilities each of them runs."""
 

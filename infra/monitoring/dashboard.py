@@ -111,6 +111,15 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
                 ("max by (follower) (overture_follower_lag_records)", "{{follower}}"),
                 ("sum by (follower, code) (increase(overture_follower_skipped_total[15m]))", "{{follower}} {{code}}"),
             )),
+            Panel("Recommender: processes by version; loads and failures", (
+                ("count by (version) (overture_model_in_use == 1)", "{{version}}"),
+                ("sum by (model) (increase(overture_model_loads_total[15m]))", "loads of {{model}}"),
+                ("sum by (code) (increase(overture_model_load_failures_total[15m]))", "failed: {{code}}"),
+            )),
+            Panel("Answered lists: logged, dropped, waiting", (
+                (per_second("overture_served_lists_total", "outcome"), "{{outcome}}, a second"),
+                ("sum(overture_served_lists_waiting)", "waiting"),
+            )),
             Panel("Items in the snapshot", (("max(overture_snapshot_items)", "items"),), stat=True),
             Panel("Age of the snapshot", (("min(overture_snapshot_age_seconds)", "age"),), "s", stat=True),
             Panel("Requests in flight", (("sum(overture_http_requests_in_flight)", "requests"),), stat=True),

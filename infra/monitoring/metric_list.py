@@ -10,9 +10,12 @@ from typing import Any
 from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.core import Metric
 
+from processors.runtime.active_model import ModelMetrics
 from processors.runtime.metrics import ProgressMetrics, build_info
+from processors.runtime.processor import Emit
 from processors.serving.dead_letters import WaitingLetters
 from processors.serving.decoding import Decoder
+from processors.serving.experiments.served_log import ServedLog
 from processors.serving.metrics import ServiceMetrics
 from schemas.codec import Codec
 
@@ -50,7 +53,10 @@ def metrics() -> list[Listed]:
     worker = CollectorRegistry()
     build_info(worker)
     worker.register(ProgressMetrics())
+    ModelMetrics(worker)
     service = ServiceMetrics()
+    ModelMetrics(service.registry)
+    ServedLog(NoPublisher(), service.registry, 0)
     service.watch_snapshot(lambda: 0, lambda: 0)
     service.registry.register(WaitingLetters(Decoder(Codec(), _no_registry), (), lambda: datetime.now(UTC)))
     found: dict[str, Listed] = {}
@@ -83,6 +89,13 @@ def _labels(collector: Any, family: Any) -> tuple[str, ...]:
     """The client keeps a metric's label names to itself; a family without samples tells them no other way."""
     names: tuple[str, ...] = getattr(family, "_labelnames", ()) or getattr(collector, "_labelnames", ())
     return tuple(names)
+
+
+class NoPublisher:
+    """Where nothing is published."""
+
+    async def publish(self, events: Iterable[Emit]) -> None:
+        raise NotImplementedError
 
 
 def _no_registry(schema_id: int) -> str:

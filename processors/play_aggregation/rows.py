@@ -62,6 +62,7 @@ def _taste_row(user: PlayAggregate, items: dict[str, FeatureRow], half_life: tim
             "completion_rate": user.completions / max(user.plays, 1),
             "played_ms": user.played_ms,
             "recent_items": [play.item_id for play in reversed(user.recent_plays)],
+            "recent_completions": np.array([play.completion for play in reversed(user.recent_plays)], np.float32),
         },
     )
 

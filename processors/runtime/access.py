@@ -30,8 +30,10 @@ SERVICE_USER = "overture-http"
 SERVICE_WRITES = (
     *topics.UPLOADS,
     topics.AVATAR_CHANGED,
+    topics.PROFILE_CHANGED,
     topics.ITEM_INTERACTED,
     topics.SONG_PLAYED,
+    topics.LIST_SERVED,
     topics.MEDIA_WITHDRAWN,
 )
 SERVICE_READS = (
@@ -42,6 +44,8 @@ SERVICE_READS = (
     topics.MEDIA_STATUS,
     topics.DEAD_LETTERED,
     topics.LETTER_HANDLED,
+    topics.MODEL_PUBLISHED,
+    topics.EXPERIMENT_MEASURED,
 )
 STATE_READERS = "state-"
 FOLLOWERS = "overture-follower-"
@@ -72,12 +76,13 @@ def rules_of(capability: Capability) -> list[Rule]:
     """What one capability needs, sorted."""
     user = user_of(capability)
     retries = [name for name, _ in capability.retry_topics]
-    read = {t.name for t in capability.consumes} | set(retries)
+    read = {t.name for t in (*capability.consumes, *capability.follows)} | set(retries)
     failures = {capability.dead_letter_topic, topics.MEDIA_REJECTED.name, topics.DEAD_LETTERED.name}
     write = {t.name for t in capability.produces} | set(retries) | failures
     rules = [Rule(user, "READ", "GROUP", capability.group)]
     if capability.state is not None:
         read.add(capability.state.name)
+    if capability.state is not None or capability.follows:
         rules.append(Rule(user, "READ", "GROUP", STATE_READERS, prefixed=True))
     rules += [Rule(user, "READ", "TOPIC", name) for name in read]
     rules += [Rule(user, "WRITE", "TOPIC", name) for name in write]

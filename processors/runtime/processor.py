@@ -147,6 +147,7 @@ class Capability:
         concurrency: Events in work at a time; 1 where order matters.
         version: Version of what it writes. Two versions run side by side, each as a group of its own.
         stores: Views and collections that it fills from its topics alone; a new version has its own.
+        follows: Topics that each of its workers reads as a whole beside its own, outside the group.
     """
 
     name: str
@@ -161,6 +162,7 @@ class Capability:
     version: int = 1
     gather: tuple[Topic, ...] = ()
     stores: tuple[View | Collection, ...] = ()
+    follows: tuple[Topic, ...] = ()
 
     @property
     def group(self) -> str:
@@ -194,6 +196,7 @@ def capability(
     concurrency: int = 1,
     version: int = 1,
     stores: Sequence[View | Collection] = (),
+    follows: Sequence[Topic] = (),
 ) -> Callable[[Handler], Capability]:
     """Declare the decorated function a capability named after its module.
 
@@ -221,6 +224,7 @@ def capability(
             concurrency=concurrency,
             version=version,
             stores=tuple(stores),
+            follows=tuple(follows),
         )
 
     return declare

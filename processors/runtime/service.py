@@ -18,19 +18,23 @@ from features.views import CONTENT_JOINT
 from processors.catalogue import CAPABILITIES
 from processors.runtime import endpoint, logs, tracing
 from processors.runtime.kafka import client_config
+from processors.runtime.recommender_in_use import RecommenderInUse
 from processors.runtime.settings import Settings
 from processors.runtime.wiring import Wiring
 from processors.serving.app import create_app
 from processors.serving.catalogue import CatalogueSnapshot
 from processors.serving.dead_letters import WaitingLetters
 from processors.serving.decoding import Decoder
+from processors.serving.experiments.served_log import ServedLog
 from processors.serving.follower import Follower, kafka_consumer
 from processors.serving.gate import Gate
 from processors.serving.key_file import KeyFile, KeyFileError
 from processors.serving.keys import KeyRing
+from processors.serving.learned_keeper import LearnedKeeper
 from processors.serving.measured import PROBE_LIMIT_S, Dependencies, MeasuredFeatures
 from processors.serving.metrics import ServiceMetrics
 from processors.serving.operations.broker import BrokerWatch
+from processors.serving.operations.experiments import MeasuredExperiments
 from processors.serving.operations.kafka_reader import KafkaReader
 from processors.serving.operations.parts import Operations
 from processors.serving.operations.recent import RecallTimes, RecentUploads, StoreFacts
@@ -54,6 +58,7 @@ def build_app(wiring: Wiring) -> FastAPI:
     status = FollowedStatus(decoder, recent.take)
     recallable = RecallTimes(catalogue, lambda: followers[0].caught_up, utc_now)
     facts = StoreFacts(decoder)
+    measured = MeasuredExperiments(decoder)
     followers = (
         Follower(
             "catalogue",
@@ -67,6 +72,9 @@ def build_app(wiring: Wiring) -> FastAPI:
     )
     # only the page reads it: the service is ready without
     page_follower = Follower("facts", facts.TOPICS, facts.apply, metrics, kafka_consumer(settings.kafka, "facts"))
+    measured_follower = Follower(
+        "experiments", measured.TOPICS, measured.apply, metrics, kafka_consumer(settings.kafka, "experiments")
+    )
     letters = WaitingLetters(decoder, [each.name for each in CAPABILITIES], utc_now)
     metrics.registry.register(letters)
     letter_follower = Follower(
@@ -77,6 +85,9 @@ def build_app(wiring: Wiring) -> FastAPI:
         with redis_errors(wiring.redis_config.address):
             await wiring.redis.execute_command("PING")
 
+    model = wiring.active_model(metrics.registry)
+    keeper = LearnedKeeper(catalogue, lambda: RecommenderInUse(model).now)
+    served = ServedLog(wiring.publisher, metrics.registry, settings.experiments.log_queue)
     _show(metrics, settings)
     gate = gate_of(settings)
     broker_watch = _broker_watch(settings)
@@ -91,15 +102,21 @@ def build_app(wiring: Wiring) -> FastAPI:
             status=status,
             catalogue=catalogue,
             metrics=metrics,
-            probes={"keys": gate.probe, "redis": redis_probe} | {f.name: f.probe for f in followers},
+            served=served.note,
+            probes={"keys": gate.probe, "redis": redis_probe, "model": model.probe, "recommender": keeper.probe}
+            | {f.name: f.probe for f in followers},
             background=(
                 *followers,
+                model,
+                keeper,
+                served,
                 page_follower,
+                measured_follower,
                 letter_follower,
                 broker_watch,
                 Dependencies({"redis": redis_probe, **_dependency_probes(wiring)}, metrics),
             ),
-            operations=Operations(CAPABILITIES, broker_watch, recent, recallable, facts),
+            operations=Operations(CAPABILITIES, broker_watch, recent, recallable, facts, measured),
         )
     )
 

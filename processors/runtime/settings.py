@@ -10,14 +10,11 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from processors.runtime.experiment_settings import Experiments
+from processors.runtime.section import Section, Share
 
 
 class Kafka(Section):
@@ -147,7 +144,47 @@ class Moderation(Section):
     video_min_ms: int = Field(500, ge=0, description="Shortest video upload, milliseconds.")
 
 
+class Surface(Section):
+    kinds: tuple[Literal["video", "audio", "post", "score", "screenshot"], ...] = Field(
+        (), description="Only these kinds of items; empty: any."
+    )
+    cold_share: Share | None = Field(None, description="In place of recommend.cold_share.")
+    mmr_lambda: Share | None = Field(None, description="In place of recommend.mmr_lambda.")
+
+
+SURFACES = {
+    "daily-list": Surface(kinds=("audio", "video"), mmr_lambda=0.8),
+    "personal-stream": Surface(kinds=("audio",), mmr_lambda=0.9),
+    "playlist-continuation": Surface(kinds=("audio",), cold_share=0.1),
+    "community-feed": Surface(kinds=("post",), cold_share=0.4),
+}
+
+
+class Worth(Section):
+    played: float = Field(0.2, ge=0, description="Worth of a click alone.")
+    like: float = Field(1.0, ge=0, description="Worth of a like.")
+    finish: float = Field(0.5, ge=0, description="Worth of a play to the end.")
+    time: float = Field(0.5, ge=0, description="Worth of the whole length played; a half counts half.")
+
+
 class Recommend(Section):
+    worth: Worth = Worth()
+    recaller: Literal["content", "learned"] = Field(
+        "learned", description="Who finds candidates; learned stands for content until a recommender is published."
+    )
+    ranker: Literal["baseline", "learned"] = Field(
+        "learned", description="Who orders them; learned stands for baseline until a recommender is published."
+    )
+    ranked: int = Field(
+        150, ge=1, description="Candidates that the learned ranker scores, the best of a cheaper order."
+    )
+    mmr_lambda: Share = Field(
+        1.0, description="Weight of the score against the likeness to what stands above; 1: by score alone."
+    )
+    diversify: int = Field(100, ge=1, description="Best candidates among which diversity chooses.")
+    surfaces: dict[Annotated[str, Field(pattern=r"^[a-z0-9-]{1,32}$")], Surface] = Field(
+        SURFACES, description="Places in the app that ask for lists, with what they do differently."
+    )
     candidates: int = Field(500, ge=1, description="Items that recall hands to ranking.")
     cold_share: Share = Field(0.25, description="Share of an answer kept for unplayed items.")
     cold_plays: int = Field(10, ge=0, description="Plays from which an item is no longer cold.")
@@ -212,6 +249,7 @@ class Settings(BaseSettings):
     limits: UploadLimits = UploadLimits()
     moderation: Moderation = Moderation()
     recommend: Recommend = Recommend()
+    experiments: Experiments = Experiments()
     erasure: Erasure = Erasure()
     worker: Worker = Worker()
     tracing: Tracing = Tracing()
@@ -230,6 +268,11 @@ class Settings(BaseSettings):
     def models_folder(self) -> Path:
         """Folder of the built weights with the default filled in."""
         return Path(self.models.folder) if self.models.folder else self.data_dir / "models"
+
+    @property
+    def bundles_folder(self) -> Path:
+        """Folder of fetched versions of the recommender; may be removed at any time."""
+        return self.models_folder / "bundles"
 
     @property
     def feast_folder(self) -> Path:

@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import structlog
+from prometheus_client import REGISTRY, CollectorRegistry
 
 from processors.runtime.processor import Capability
 from processors.runtime.publisher import KafkaPublisher
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from features.milvus_index import MilvusConfig, MilvusIndex
     from features.ports import AttemptLog, ObjectStore
     from features.redis_client import RedisClient, RedisConfig
+    from models.bundled_recommender import BundledRecommender
     from models.content_classification import ContentClassifier
     from models.content_moderation import Rules
     from models.media.analysis import MediaAnalyser
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
     from models.text_embedding import TextEncoder
     from models.text_moderation import TextModerator
     from processors.content_embedding import Encoders
+    from processors.runtime.active_model import ActiveModel
+    from processors.runtime.recommender_in_use import RecommenderInUse
     from processors.runtime.upload_log import KafkaUploadLog
 
 
@@ -257,6 +261,37 @@ class Wiring:
             text=self.text_encoder,
             joint=ContentVectoriser(self.settings.models_folder),
         )
+
+    def active_model(self, registry: CollectorRegistry) -> ActiveModel[BundledRecommender]:
+        """Follows the versions of the recommender; not begun.
+
+        Args:
+            registry: Where its metrics are.
+        """
+        from features.model_store import ModelStore, VersionCache
+        from models.bundled_recommender import BundledRecommender
+        from models.ranker import RankingWeights
+        from processors.runtime.active_model import ActiveModel, ModelMetrics
+
+        worth = RankingWeights(**self.settings.recommend.worth.model_dump())
+        return ActiveModel(
+            self.settings.kafka,
+            self.codec,
+            self.registry.fetch,
+            VersionCache(ModelStore(self.objects), self.settings.bundles_folder),
+            self.settings.models,
+            lambda bundle: BundledRecommender(bundle, worth),
+            ModelMetrics(registry),
+        )
+
+    @cached_property
+    def active(self) -> RecommenderInUse:
+        from processors.runtime.recommender_in_use import RecommenderInUse
+
+        model = self.active_model(REGISTRY)
+        model.begin()
+        self._closers.append(model.end)
+        return RecommenderInUse(model)
 
     @cached_property
     def classifier(self) -> ContentClassifier:

@@ -18,6 +18,7 @@ from processors.serving.operations.routes import OperationsRoutes
 from processors.serving.operations.thumbnails import ThumbnailRoutes
 from processors.serving.page import PageRoutes
 from processors.serving.parts import ServiceParts
+from processors.serving.profiles import ProfileRoutes
 from processors.serving.recommend import RecommendRoutes
 from processors.serving.traces import RequestTraces
 from processors.serving.uploads import UploadRoutes
@@ -46,6 +47,7 @@ def create_app(parts: ServiceParts) -> FastAPI:
     for routes in (
         UploadRoutes,
         EventRoutes,
+        ProfileRoutes,
         MediaRoutes,
         RecommendRoutes,
         HealthRoutes,

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-Reason = Literal["taste", "popular", "fresh", "similar", "asked"]
+Reason = Literal["taste", "popular", "fresh", "similar", "asked", "learned", "mapped"]
 REASONS: tuple[str, ...] = get_args(Reason)
 REASON_CODE = {reason: code for code, reason in enumerate(REASONS)}
 
@@ -50,6 +50,11 @@ class Candidates:
     def take(self, order: NDArray[Any]) -> Candidates:
         """The rows that ``order`` (indices or a mask) names."""
         return Candidates(*(getattr(self, name)[order] for name in COLUMNS))
+
+    @staticmethod
+    def code(reason: Reason) -> int:
+        """Number of a reason, as in the column."""
+        return REASON_CODE[reason]
 
     def because(self, reason: Reason) -> Candidates:
         """The same, all with one reason."""

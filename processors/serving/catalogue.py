@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 
 from features.ports import Vector
 from features.views import CONTENT_JOINT
-from models.item_mapping import ItemContent, MappedItems
+from models.ranking_features import ItemColumns
+from models.recommender import SURE, ItemContent, MappedItems
 from processors.serving.candidates import Candidates
 from processors.serving.decoding import Decoder
 from processors.serving.item_table import KIND_CODE, ItemTable, Mask, Rows
-from processors.serving.learned_space import LearnedSpace, Waiting
+from processors.serving.learned_space import LearnedSpace, Placed, Waiting
 from processors.serving.popularity import HOUR_MS, PlayCounts, require_possible
 from processors.serving.search_space import EXACT_BELOW, SearchSpace, put_in_index, top
 from processors.serving.where import TableFilter, Where
@@ -133,7 +134,7 @@ class CatalogueSnapshot:
         columns.uploader[row] = _number(self._uploaders, change.uploader)
         columns.published_ms[row] = int(change.occurred_at.timestamp() * 1000)
         columns.alive[row] = True
-        columns.labels[row] = tuple(label.name for label in change.labels)
+        columns.labels[row] = tuple(label.name for label in change.labels if label.score >= SURE)
         columns.year[row] = change.release_year or 0
         columns.changes[row] += 1
         self.changed.set()
@@ -279,20 +280,56 @@ class CatalogueSnapshot:
             return self._candidates(rows, scores, scores)
 
     def nearest_learned(
-        self, space: LearnedSpace, vector: Vector, asked: Sequence[tuple[int, Where]]
+        self, space: LearnedSpace, vector: Vector, asked: Sequence[tuple[int, Where]], compare: Vector | None
     ) -> list[Candidates]:
         """For each limit and filter the items of the largest inner product with ``vector`` [D of the space].
 
-        Best first; score = that product, and nothing is compared with a content vector.
+        Best first; score = that product; similarity = that with ``compare``, in the space of the content.
         """
         with self._lock:
             found = space.vectors.search_each(vector, [(limit, self._filter(where)) for limit, where in asked])
-            return [self._candidates(rows, np.zeros(len(rows), np.float32), scores) for rows, scores in found]
+            return [self._candidates(rows, self._likeness(rows, compare), scores) for rows, scores in found]
 
-    def history(self, space: LearnedSpace, item_ids: list[str]) -> tuple[Vector | None, int]:
-        """Mean vector of those of the items that the space holds, and their number; None without any."""
+    def columns_of(self, space: LearnedSpace, item_ids: Sequence[str], now_ms: int) -> tuple[Rows, ItemColumns]:
+        """What ranking is told of items.
+
+        Returns:
+            Places in ``item_ids`` of those that are published, int64 [n], and their columns.
+        """
         with self._lock:
-            return space.history(self._table.rows(item_ids))
+            found = [(place, row) for place, item in enumerate(item_ids) if (row := self._table.row(item)) is not None]
+            places, rows = np.array(found, np.int64).reshape(-1, 2).T
+            columns = self._table.columns
+            plays = columns.plays[rows]
+            return places, ItemColumns(
+                row=space.trained[rows].astype(np.int64),
+                tagged=space.tagged[rows],
+                year=columns.year[rows],
+                kind=columns.kind[rows],
+                codes=space.codes[rows].astype(np.int64),
+                plays=plays,
+                completion=columns.completions[rows] / np.maximum(plays, 1),
+                age_days=np.maximum(0, now_ms - columns.published_ms[rows]) / (24 * HOUR_MS),
+                cold=self._cold_among(rows),
+                vector=space.vectors.rows(rows),
+            )
+
+    def vectors_of(self, item_ids: Sequence[str]) -> NDArray[np.float32]:
+        """Vectors of items [n, D]: the recommender's, or those of the content before there is one.
+
+        Zeros for an item that has none or is not published.
+        """
+        with self._lock:
+            space = self._content if self._in_use is None else self._in_use.vectors
+            rows = np.array([self._table.row(item) or 0 for item in item_ids], np.int64)
+            known = np.array([self._table.row(item) is not None for item in item_ids], np.bool_)
+            return np.where(known[:, None], space.rows(rows), np.float32(0))
+
+    def placed(self, space: LearnedSpace, item_id: str) -> Placed | None:
+        """How the space holds a published item; None if it does not."""
+        with self._lock:
+            row = self._table.row(item_id)
+            return None if row is None else space.placed(row, cold=bool(self._cold_among(np.array([row]))[0]))
 
     def popular(self, limit: int, where: Where, now_ms: int) -> Candidates:
         """Items most played of late, best first; score = decayed plays as of ``now_ms``."""
@@ -320,14 +357,16 @@ class CatalogueSnapshot:
         """The published ones of ``item_ids`` in the order asked, each once, compared with ``vector``."""
         with self._lock:
             rows = self._table.rows(item_ids)
-            none = np.zeros(len(rows), np.float32)
-            similarity = none if vector is None else self._content.products(rows, vector)
+            similarity = self._likeness(rows, vector)
             return self._candidates(rows, similarity, similarity)
 
     # -- under the lock --------------------------------------------------------------------------
 
     def _spaces(self) -> list[SearchSpace]:
         return [self._content, *(learned.vectors for learned in self._learned)]
+
+    def _likeness(self, rows: Rows, vector: Vector | None) -> NDArray[np.float32]:
+        return np.zeros(len(rows), np.float32) if vector is None else self._content.products(rows, vector)
 
     def _cold_among(self, rows: Rows) -> Mask:
         cold: Mask = self._table.columns.plays[rows] < self._cold_plays

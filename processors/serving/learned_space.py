@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.ports import Vector
-from models.item_mapping import ItemContent, ItemMapper, MappedItems
+from models.recommender import ItemContent, MappedItems, Recommender
 from processors.serving.item_table import FIRST_ROWS, Mask, Rows
 from processors.serving.search_space import EXACT_BELOW, SearchSpace
 
@@ -36,26 +36,44 @@ class Waiting:
         return len(self.rows)
 
 
+@dataclass(frozen=True)
+class Placed:
+    """One item in a space.
+
+    Attributes:
+        vector: float32 [D].
+        trained: Whether training placed it; else its content did.
+        parts: Weight of each part of its content that it has; none for a trained item.
+        cold: Whether it counts as cold.
+    """
+
+    vector: Vector
+    trained: bool
+    parts: dict[str, float]
+    cold: bool
+
+
 class LearnedSpace:
     """Vectors, gates and codes by row. Not locked: ``CatalogueSnapshot`` does that.
 
     Args:
-        mapper: The bundle.
+        recommender: The bundle.
         exact_below: See ``search_space.EXACT_BELOW``.
     """
 
-    def __init__(self, mapper: ItemMapper, *, exact_below: int = EXACT_BELOW) -> None:
-        self.mapper = mapper
-        self.vectors = SearchSpace(mapper.dim, metric="ip", exact_below=exact_below)
+    def __init__(self, recommender: Recommender, *, exact_below: int = EXACT_BELOW) -> None:
+        self.recommender = recommender
+        self.vectors = SearchSpace(recommender.dim, metric="ip", exact_below=exact_below)
         self.trained: NDArray[np.int32] = np.full(FIRST_ROWS, -1, np.int32)
-        self.gates: NDArray[np.float32] = np.zeros((FIRST_ROWS, len(mapper.parts)), np.float32)
+        self.gates: NDArray[np.float32] = np.zeros((FIRST_ROWS, len(recommender.parts)), np.float32)
         self.codes: NDArray[np.int16] = np.zeros((FIRST_ROWS, 0), np.int16)
+        self.tagged: Mask = np.zeros((FIRST_ROWS, 0), np.bool_)
         self._seen: NDArray[np.int64] = np.full(FIRST_ROWS, -1, np.int64)
 
     @property
     def version(self) -> str:
         """Version of the bundle."""
-        return self.mapper.version
+        return self.recommender.version
 
     def behind(self, changes: NDArray[np.int64], alive: Mask, limit: int) -> Rows:
         """At most ``limit`` published rows that are not mapped as they are."""
@@ -65,7 +83,9 @@ class LearnedSpace:
     def put(self, waiting: Waiting, mapped: MappedItems, still: Mask) -> None:
         """Take what was computed, for those rows that did not change meanwhile (``still``)."""
         if not self.codes.shape[1]:
-            self.codes = np.zeros((len(self.trained), mapped.codes.shape[1]), np.int16)
+            self.codes = np.full((len(self.trained), mapped.codes.shape[1]), -1, np.int16)
+        if not self.tagged.shape[1]:
+            self.tagged = np.zeros((len(self.trained), mapped.tagged.shape[1]), np.bool_)
         for place in np.flatnonzero(still).tolist():
             row = int(waiting.rows[place])
             self._seen[row] = waiting.changes[place]
@@ -74,18 +94,20 @@ class LearnedSpace:
         self.trained[rows] = mapped.trained[still]
         self.gates[rows] = mapped.gates[still]
         self.codes[rows] = mapped.codes[still]
+        self.tagged[rows] = mapped.tagged[still]
 
     def release(self, row: int) -> None:
         """Forget a row; another item may get it."""
         self.vectors.set(row, None)
 
-    def history(self, rows: Rows) -> tuple[Vector | None, int]:
-        """Mean vector [D] of the rows that are mapped, and their number; None without any."""
-        known = self.vectors.present(rows)
-        if not known.any():
-            return None, 0
-        mean: Vector = self.vectors.vectors[rows[known]].mean(axis=0)
-        return mean, int(known.sum())
+    def placed(self, row: int, *, cold: bool) -> Placed | None:
+        """What is known of a row; None if it is not placed."""
+        vector = self.vectors.vector_of(row)
+        if vector is None:
+            return None
+        weights = zip(self.recommender.parts, self.gates[row].tolist(), strict=True)
+        parts = {name: weight for name, weight in weights if weight > 0.0}
+        return Placed(vector, bool(self.trained[row] >= 0), parts, cold)
 
     def _reach(self, size: int) -> None:
         missing = size - len(self._seen)
@@ -95,4 +117,5 @@ class LearnedSpace:
         self._seen = np.concatenate([self._seen, np.full(added, -1, np.int64)])
         self.trained = np.concatenate([self.trained, np.full(added, -1, np.int32)])
         self.gates = np.concatenate([self.gates, np.zeros((added, self.gates.shape[1]), np.float32)])
-        self.codes = np.concatenate([self.codes, np.zeros((added, self.codes.shape[1]), np.int16)])
+        self.codes = np.concatenate([self.codes, np.full((added, self.codes.shape[1]), -1, np.int16)])
+        self.tagged = np.concatenate([self.tagged, np.zeros((added, self.tagged.shape[1]), np.bool_)])

@@ -14,9 +14,8 @@ from processors.serving.catalogue import CatalogueSnapshot
 from processors.serving.gate import Gate
 from processors.serving.metrics import ServiceMetrics
 from processors.serving.operations.parts import Operations
-from processors.serving.ranking import Ranker
-from processors.serving.recall import Recaller
 from schemas.media import MediaStatus
+from schemas.recommendation import ListServed
 
 Probe = Callable[[], Awaitable[None]]
 """Returns when a part is usable; raises an ``AppError`` that says why it is not."""
@@ -68,8 +67,7 @@ class ServiceParts:
         metrics: Counters, and the registry they are in.
         probes: Name -> readiness probe.
         background: Started with the service, stopped in reverse order.
-        recaller: Finds candidates; None: the baseline over ``catalogue``.
-        ranker: Orders them; None: the baseline.
+        served: Takes note of each list that was answered; never waits.
         operations: What the page at ``/`` shows.
         now: Clock, UTC, whole milliseconds.
     """
@@ -83,9 +81,8 @@ class ServiceParts:
     status: StatusView
     catalogue: CatalogueSnapshot
     metrics: ServiceMetrics
+    served: Callable[[ListServed], None]
     probes: Mapping[str, Probe] = field(default_factory=dict)
     background: tuple[Background, ...] = ()
-    recaller: Recaller | None = None
-    ranker: Ranker | None = None
     operations: Operations = field(default_factory=Operations)
     now: Callable[[], datetime] = utc_now

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from processors.serving.candidates import Candidates
 from processors.serving.popularity import HOUR_MS
-from processors.serving.recall import UserContext, quota
+from processors.serving.recall import quota
+from processors.serving.user_reader import UserContext
 
 
 class Ranker(Protocol):
-    """Scores candidates. The learned ranker of a later issue takes this place."""
+    """Scores candidates."""
 
     async def rank(self, user: UserContext, candidates: Candidates, now: datetime) -> NDArray[np.float32]:
         """Scores [n], larger is better, comparable within one request only."""
@@ -60,17 +61,21 @@ class BaselineRanker:
         return scores.astype(np.float32)
 
 
-def choose(candidates: Candidates, limit: int, cold_share: float) -> Candidates:
-    """The best ``limit`` by score, best first, with at least the quota of cold ones among them.
+def choose(candidates: Candidates, limit: int, cold_share: float, order: NDArray[np.int64] | None = None) -> Candidates:
+    """The first ``limit`` in an order, with at least the quota of cold ones among them.
 
-    As many cold items as the quota says (or as there are) take part even where warm ones score higher; the
-    order of the answer is by score alone.
+    As many cold items as the quota says (or as there are) take part even where warm ones come first; the answer is
+    in that order.
+
+    Args:
+        candidates: Scored.
+        limit: Most items.
+        cold_share: Share of the places that cold items get at least.
+        order: Candidates by place, best first; None: by score.
     """
-    order = np.argsort(-candidates.score, kind="stable")
-    cold = candidates.cold[order]
-    kept_cold = order[cold][: quota(limit, cold_share)]
-    kept = np.zeros(len(order), np.bool_)
-    kept[kept_cold] = True
-    others = order[~kept[order]][: max(0, limit - len(kept_cold))]
-    chosen = np.concatenate([kept_cold, others])
-    return candidates.take(chosen[np.argsort(-candidates.score[chosen], kind="stable")])
+    if order is None:
+        order = np.argsort(-candidates.score, kind="stable")
+    is_cold = candidates.cold[order]
+    of_quota = is_cold & (np.cumsum(is_cold) <= quota(limit, cold_share))
+    others = np.cumsum(~of_quota) <= max(0, limit - int(of_quota.sum()))
+    return candidates.take(order[of_quota | others])

@@ -20,22 +20,39 @@ from processors.serving.fields import Id, QueryId, require_id
 from processors.serving.item_table import KINDS
 from processors.serving.json_edge import read_json, validate
 from processors.serving.parts import ServiceParts
+from processors.serving.pipeline import Asked, Pipeline
 from processors.serving.problems import ProblemError
-from processors.serving.ranking import BaselineRanker, choose
-from processors.serving.recall import PartitionedRecaller, UserContext, UserReader
+from processors.serving.recall import Wanted
 from processors.serving.where import Where
 
 MAX_LIMIT = 200
 MAX_RECALL = 2000
 MAX_RANK = 1000
+MAX_SEEDS = 50
 JSON_BYTES = 256 * 1024
 
 Kind = Literal["video", "audio", "post", "score", "screenshot"]
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Most items in the answer.", examples=[10])]
 OfKind = Annotated[Kind | None, Query(description="Only items of this kind.", examples=["audio"])]
+OfSurface = Annotated[
+    str, Query(max_length=32, description="Place in the app that shows the list.", examples=["daily-list"])
+]
+Seeds = Annotated[
+    tuple[str, ...], Query(max_length=MAX_SEEDS, description="Items that the list continues, the last one last.")
+]
 Own = Annotated[bool, Query(description="Whether the user's own uploads may be in the answer.")]
 ITEM_EXAMPLE = {"item_id": "s-1", "kind": "video", "score": 0.83, "cold": True, "reason": "taste"}
 ANSWER_EXAMPLE: dict[str, Any] = {"items": [ITEM_EXAMPLE], "degraded": []}
+EXPLANATION_EXAMPLE: dict[str, Any] = {
+    "model_version": "20261121-140000-0a1b2c3d",
+    "score": 0.71,
+    "boundary": 0.4,
+    "cold": True,
+    "source": "content",
+    "parts": {"audio": 1.2, "tags": 0.9},
+    "neighbours": [{"item_id": "s-2", "likeness": 0.93}],
+    "played": [{"item_id": "s-3", "likeness": 0.81}],
+}
 
 
 class RecallIn(Strict):
@@ -58,47 +75,74 @@ class RecommendRoutes:
 
     def __init__(self, parts: ServiceParts) -> None:
         self._parts = parts
+        self._pipeline = Pipeline(parts)
         self._settings = parts.settings.recommend
-        self._users = UserReader(parts.features, parts.catalogue)
-        self._recaller = parts.recaller or PartitionedRecaller(parts.catalogue, self._settings, parts.now)
-        self._ranker = parts.ranker or BaselineRanker(self._settings.taste_half_life_h)
         self._recall_in: TypeAdapter[RecallIn] = TypeAdapter(RecallIn)
         self._rank_in: TypeAdapter[RankIn] = TypeAdapter(RankIn)
         self.router = APIRouter(tags=["reads"])
         self._add_routes()
 
     async def recommendations(
-        self, user: QueryId, limit: Limit = 20, kind: OfKind = None, own: Own = False
+        self,
+        user: QueryId,
+        limit: Limit = 20,
+        kind: OfKind = None,
+        own: Own = False,
+        surface: OfSurface = "",
+        seed: Seeds = (),
     ) -> Response:
-        """Items for a user, best first: recall, then rank. `own=true` lets the user's own uploads in."""
-        context = await self._users.read(user)
-        wanted = max(limit, self._settings.candidates)
-        found = await self._recaller.recall(context, wanted, kind, own=own)
-        ranked = found.scored(await self._ranker.rank(context, found, self._parts.now()))
-        return self._answer(choose(ranked, limit, self._settings.cold_share), context)
+        """Items for a user, best first: recall, rank, places for cold items, diversity.
+
+        `own=true` lets the user's own uploads in. `surface` names the place in the app that shows the list. With
+        `seed`, an item of a playlist each, the list continues these. The app sends `request_id` back with what the
+        user does.
+        """
+        if surface and surface not in self._settings.surfaces:
+            raise ProblemError(422, "surface-unknown", f"Surfaces: {', '.join(self._settings.surfaces)}.")
+        seeds = tuple(require_id("seed", item) for item in seed)
+        answer = await self._pipeline.recommend(Asked(user, limit, surface, _only(kind), own, seeds))
+        extra = {"request_id": answer.request_id, "model_version": answer.model_version}
+        return self._answer(answer.items, answer.degraded, extra)
 
     async def recall(self, request: Request) -> Response:
         """Candidates only, in the order of recall."""
         asked = validate(self._recall_in, await read_json(request, JSON_BYTES))
-        context = await self._users.read(asked.user)
-        return self._answer(await self._recaller.recall(context, asked.limit, asked.kind, own=False), context)
+        user = await self._pipeline.users.read(asked.user)
+        wanted = Wanted(asked.limit, self._settings.cold_share, _only(asked.kind))
+        found = await self._pipeline.recallers[self._settings.recaller].recall(user, wanted)
+        return self._answer(found, user.degraded, {"model_version": self._pipeline.model_version})
 
     async def rank(self, request: Request) -> Response:
         """The given items in order; those that are not published are named in `unknown`."""
         asked = validate(self._rank_in, await read_json(request, JSON_BYTES))
-        context = await self._users.read(asked.user)
-        found = self._parts.catalogue.pick(asked.item_ids, context.taste).because("asked")
-        ranked = found.scored(await self._ranker.rank(context, found, self._parts.now()))
+        user = await self._pipeline.users.read(asked.user)
+        found = self._parts.catalogue.pick(asked.item_ids, user.taste).because("asked")
+        ranker = self._pipeline.rankers[self._settings.ranker]
+        ranked = found.scored(await ranker.rank(user, found, self._parts.now()))
         published = set(found.ids)
         unknown = [item for item in dict.fromkeys(asked.item_ids) if item not in published]
         best_first = ranked.take(np.argsort(-ranked.score, kind="stable"))
-        return self._answer(best_first, context, {"unknown": unknown})
+        return self._answer(
+            best_first, user.degraded, {"unknown": unknown, "model_version": self._pipeline.model_version}
+        )
+
+    async def explain(self, user: QueryId, item: str) -> Response:
+        """Why the recommender in use would offer an item to a user, or would not.
+
+        `score` and the user's `boundary`, which the score of a cold item must exceed; `source`: whether training
+        placed the item or its content did; `parts`: the weight of each part of the content; `neighbours`: the items
+        that lie nearest; `played`: those of the user's last plays that do.
+        """
+        explanation = await self._pipeline.explain(user, require_id("item", item))
+        if explanation is None:
+            raise ProblemError(404, "item-unplaced", "No recommender is in use, or it does not hold this item.")
+        return Response(orjson.dumps(explanation), media_type="application/json")
 
     async def similar(self, item: str, limit: Limit = 20, kind: OfKind = None) -> Response:
         """Published items whose content is nearest to an item's."""
         vector = await self._vector_of(require_id("item", item))
         found = self._parts.catalogue.nearest(vector, limit, Where(kind, exclude=(item,)))
-        return self._answer(found.because("similar"))
+        return self._answer(found.because("similar"), ())
 
     async def features(self, view: str, entity: str) -> Response:
         """One row of a feature view; without a version in its name, of the version in use. Bytes are base64."""
@@ -123,16 +167,11 @@ class RecommendRoutes:
                 return row.vector
         raise ProblemError(404, "item-unknown", "There is no such published item with a content vector.")
 
-    def _answer(
-        self, found: Candidates, user: UserContext | None = None, extra: dict[str, Any] | None = None
-    ) -> Response:
-        degraded = user.degraded if user else ()
+    def _answer(self, found: Candidates, degraded: tuple[str, ...], extra: dict[str, Any] | None = None) -> Response:
         for part in degraded:
             self._parts.metrics.degraded.labels(part).inc()
-        return Response(
-            orjson.dumps({"items": _items(found), "degraded": degraded, **(extra or {})}),
-            media_type="application/json",
-        )
+        body = {"items": _items(found), "degraded": degraded, **(extra or {})}
+        return Response(orjson.dumps(body), media_type="application/json")
 
     def _add_routes(self) -> None:
         add = self.router.add_api_route
@@ -161,6 +200,14 @@ class RecommendRoutes:
                 openapi_extra=json_body(model.model_json_schema(), example),
             )
         add(
+            "/v1/explanations/{item}",
+            self.explain,
+            methods=["GET"],
+            response_class=Response,
+            dependencies=guard,
+            responses=responses(EXPLANATION_EXAMPLE, 404, 422),
+        )
+        add(
             "/v1/similar/{item}",
             self.similar,
             methods=["GET"],
@@ -177,6 +224,10 @@ class RecommendRoutes:
             dependencies=guard,
             responses=responses(row, 404, 422, 503),
         )
+
+
+def _only(kind: Kind | None) -> tuple[str, ...]:
+    return () if kind is None else (kind,)
 
 
 def _items(found: Candidates) -> list[dict[str, Any]]:

@@ -138,6 +138,13 @@ class SearchSpace:
         found[here] = self.vectors[rows[here]] @ vector
         return found
 
+    def rows(self, rows: Rows) -> NDArray[np.float32]:
+        """Vectors [n, D] of rows; zeros for those that cannot be found here."""
+        found: NDArray[np.float32] = np.zeros((len(rows), self.dim), np.float32)
+        here = self.present(rows)
+        found[here] = self.vectors[rows[here]]
+        return found
+
     def present(self, rows: Rows) -> Mask:
         """Which of the rows can be found here, bool [n]."""
         here: Mask = rows < self._size

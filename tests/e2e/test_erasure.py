@@ -24,6 +24,7 @@ from tests.e2e.test_loop import picture, recommended, settled, sound, upload, wa
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
 PLAIN = picture(54)
+USER_VIEWS = ("user_taste_v1", "user_profile_v1")
 ERASE = "import typer; from processors.commands.erase import erase; typer.run(erase)"
 
 
@@ -113,7 +114,11 @@ def plant(system: Any, user: str, markers: Markers) -> set[str]:
             "/v1/avatars", data={"user": user}, files={"file": ("a.jpg", face)}, headers={"Idempotency-Key": "a"}
         )
     )
-    wait("taste", lambda: system.api.get(f"/v1/features/user_taste_v1/{user}").status_code == 200)
+    accepted(
+        system.api.put(f"/v1/users/{user}/profile", json={"birth_year": 1990, "occupation": markers.plant("work")})
+    )
+    for view in USER_VIEWS:
+        wait(view, lambda view=view: system.api.get(f"/v1/features/{view}/{user}").status_code == 200)
     media = set(sent.values())
     for number in range(3):
         title = markers.plant(f"inwork{number}")
@@ -152,7 +157,7 @@ def test_a_user_is_forgotten_though_everything_is_killed(system: Any) -> None:
     own = upload(system, "post", ("p.jpg", PLAIN), uploader=user, title=markers.plant("plain"))
     kept = upload(system, "post", ("p.jpg", PLAIN), uploader=other, title="Same picture")
     media.add(own)
-    for place in ("exif", "container", "title", "text", "tag", "avatar"):
+    for place in ("exif", "container", "title", "text", "tag", "avatar", "work"):
         marker = next(m for m in markers.all if m.startswith(f"zq{place}"))
         assert found_in_stores(system, [marker]), f"{place}: a scan that finds nothing before proves nothing after"
 
@@ -172,7 +177,13 @@ def test_a_user_is_forgotten_though_everything_is_killed(system: Any) -> None:
     assert second.returncode == 0, told
     assert "no store holds a trace" in told
     assert "logs that still hold a trace" in told
-    for topic in ("upload.post.created.v1", "user.avatar.changed.v1", "play.song.played.v1", "user.item.interacted.v1"):
+    for topic in (
+        "upload.post.created.v1",
+        "user.avatar.changed.v1",
+        "user.profile.changed.v1",
+        "play.song.played.v1",
+        "user.item.interacted.v1",
+    ):
         assert topic in told
     assert "never gone" not in told
 
@@ -182,7 +193,8 @@ def test_a_user_is_forgotten_though_everything_is_killed(system: Any) -> None:
         answer = system.api.get(f"/v1/media/{media_id}").json()
         assert (answer["state"], answer["uploader"], answer["title"], answer["labels"]) == ("deleted", "", "", [])
         assert system.api.get(f"/v1/features/item_content_v1/{media_id}").status_code == 404
-    assert system.api.get(f"/v1/features/user_taste_v1/{user}").status_code == 404
+    for view in USER_VIEWS:
+        assert system.api.get(f"/v1/features/{view}/{user}").status_code == 404
     assert not media & {item["item_id"] for item in recommended(system, "nobody-yet", limit=200)}
 
     assert settled(system, kept)["state"] == "published", "equal bytes of another user are another object"

@@ -13,6 +13,7 @@ from processors.serving.app import create_app
 from processors.serving.decoding import Decoder
 from processors.serving.metrics import ServiceMetrics
 from processors.serving.operations.broker import BrokerWatch, Place, Reading
+from processors.serving.operations.experiments import MeasuredExperiments
 from processors.serving.operations.parts import Operations
 from processors.serving.operations.recent import RecallTimes, RecentUploads, StoreFacts
 from processors.serving.status_view import FollowedStatus
@@ -21,6 +22,7 @@ from schemas.errors import UnavailableError
 from schemas.item import ItemChanged, ItemIndexed
 from schemas.media import MediaStatus, TimelineEntry
 from schemas.pipeline import DeadLettered
+from schemas.recommendation import ExperimentMeasured
 from schemas.record import Record
 from schemas.topics import DEAD_LETTERED, ITEM_CHANGED, ITEM_INDEXED
 from tests.fakes.serving import NOW, VERSION, Service, media_status, no_registry
@@ -100,13 +102,14 @@ class WatchedService(Service):
         self.status = FollowedStatus(decoder, self.recent.take)
         self.recallable = RecallTimes(self.catalogue, lambda: self.live, lambda: self.now)
         self.facts = StoreFacts(decoder)
+        self.measured = MeasuredExperiments(decoder)
         sources = {each.group: [topic.name for topic in each.consumes] for each in self.capabilities}
         watch = BrokerWatch(self.broker, sources, lambda: self.now, lambda: self.broker.clock)
         self.parts = dataclasses.replace(
             self.parts,
             status=self.status,
             metrics=ServiceMetrics(),
-            operations=Operations(self.capabilities, watch, self.recent, self.recallable, self.facts),
+            operations=Operations(self.capabilities, watch, self.recent, self.recallable, self.facts, self.measured),
         )
         self.app = create_app(self.parts)
 
@@ -119,6 +122,8 @@ class WatchedService(Service):
                 self.facts.apply(DEAD_LETTERED.name, record.key, value)
             case ItemChanged():
                 self.recallable.apply(ITEM_CHANGED.name, record.item_id, value)
+            case ExperimentMeasured():
+                self.measured.apply("", record.event_id, value)
             case _:
                 super().tell(record)
 

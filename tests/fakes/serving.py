@@ -26,6 +26,7 @@ from schemas.errors import BadMediaError, UnavailableError
 from schemas.item import ItemChanged
 from schemas.media import MediaStatus
 from schemas.play import SongCounted
+from schemas.recommendation import ListServed
 from schemas.record import Record
 from schemas.topics import ALL, ITEM_CHANGED, MEDIA_STATUS, SONG_COUNTED
 
@@ -167,6 +168,7 @@ class Service:
     probes: dict = field(default_factory=dict)
     background: tuple = ()
     gate: Gate = field(default_factory=lambda: Gate(None))
+    served: list[ListServed] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.codec = numbered_codec()
@@ -184,6 +186,7 @@ class Service:
             status=self.status,
             catalogue=self.catalogue,
             metrics=self.metrics,
+            served=self.served.append,
             probes=self.probes,
             background=self.background,
             now=lambda: self.now,

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from processors.runtime.processor import Capability
 from processors.serving.operations.broker import BrokerWatch
+from processors.serving.operations.experiments import MeasuredExperiments
 from processors.serving.operations.recent import RecentUploads
 from schemas.item import ItemIndexed
 from schemas.pipeline import DeadLettered
@@ -39,6 +40,7 @@ class Operations:
         recent: The newest uploads.
         recallable: When items came into the snapshot.
         facts: Word of the indexing, and dead letters.
+        measured: What was measured of the experiments.
     """
 
     capabilities: tuple[Capability, ...] = ()
@@ -46,3 +48,4 @@ class Operations:
     recent: RecentUploads = field(default_factory=RecentUploads)
     recallable: SeenAt | None = None
     facts: Facts | None = None
+    measured: MeasuredExperiments | None = None

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from processors.serving.documentation import responses
 from processors.serving.fields import is_media_id
+from processors.serving.operations.experiments import experiments_document
 from processors.serving.operations.history import Timelines, steps_document
 from processors.serving.operations.overview import (
     capabilities_document,
@@ -60,10 +61,20 @@ EXAMPLE_HISTORY = EXAMPLE_ITEM | {
     "collections": ["content_joint"],
     "dead_letters": [],
 }
+EXAMPLE_EXPERIMENT: dict[str, Any] = {
+    "name": "cold-places",
+    "layer": "mechanism",
+    "control": "quarter",
+    "state": "running",
+    "start": "2026-11-20T00:00:00Z",
+    "end": None,
+    "arms": [{"name": "half", "share": 0.5, "parameters": {"cold_share": 0.5}}],
+    "windows": [],
+}
 
 
 class OperationsRoutes:
-    """Overview, newest uploads, one upload's history."""
+    """Overview, newest uploads, one upload's history, experiments."""
 
     def __init__(self, parts: ServiceParts) -> None:
         self._parts = parts
@@ -96,6 +107,14 @@ class OperationsRoutes:
             response_class=Response,
             dependencies=look,
             responses=responses(EXAMPLE_HISTORY, 404, 422),
+        )
+        add(
+            "/v1/operations/experiments",
+            self.experiments,
+            methods=["GET"],
+            response_class=Response,
+            dependencies=operate,
+            responses=responses({"experiments": [EXAMPLE_EXPERIMENT]}),
         )
 
     async def overview(self, request: Request) -> Response:
@@ -162,6 +181,13 @@ class OperationsRoutes:
             ],
         }
         return _answer(request, document)
+
+    async def experiments(self, request: Request) -> Response:
+        """Every experiment with its arms, and the measures of the newest window of each length."""
+        measured = self._operations.measured
+        defined = self._parts.settings.experiments.defined
+        found = experiments_document(defined, measured.windows() if measured else {}, self._parts.now())
+        return _answer(request, {"experiments": found})
 
     async def _summary(self, status: MediaStatus, similar: int) -> dict[str, Any]:
         published = status.state == "published"

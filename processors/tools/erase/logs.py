@@ -14,12 +14,13 @@ from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType  # t
 from processors.runtime.kafka import client_config
 from processors.runtime.settings import Kafka, Settings
 from processors.runtime.topic_scan import read_to_end
+from processors.tools.dataset.build import holding
 from processors.tools.erase.needles import Needle, found_in
-from schemas.topics import PLAY_AGGREGATED, USER_ERASED
+from schemas.topics import PLAY_AGGREGATED, PROFILE_CHANGED, PROFILE_KEPT, USER_ERASED
 
 TIMEOUT_S = 20.0
 CHUNK = 1 << 20
-FENCES = frozenset({USER_ERASED.name, PLAY_AGGREGATED.name})
+FENCES = frozenset(topic.name for topic in (USER_ERASED, PLAY_AGGREGATED, PROFILE_CHANGED, PROFILE_KEPT))
 """Topics that keep the user's id for ever, and nothing else, so that late events are known as such."""
 
 
@@ -160,6 +161,18 @@ def file_traces(settings: Settings, needles: Sequence[Needle]) -> list[FileTrace
                 at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
                 found.append(FileTrace(path, frozenset(texts), at, until))
     return found
+
+
+def dataset_traces(settings: Settings, user: str) -> list[FileTrace]:
+    """Data sets on this machine, built before, that hold what the user played under a pseudonym.
+
+    Raises:
+        PseudonymKeyError: the key of the pseudonyms is unusable.
+    """
+    return [
+        FileTrace(place, frozenset({user}), datetime.fromtimestamp(place.stat().st_mtime, UTC), "the folder is removed")
+        for place in holding(settings, user)
+    ]
 
 
 def _texts_in(path: Path, needles: Sequence[Needle]) -> set[str]:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from processors.runtime.wiring import Wiring
-from processors.tools.erase.logs import FileTrace, TopicTrace, file_traces, topic_traces
+from processors.tools.erase.logs import FileTrace, TopicTrace, dataset_traces, file_traces, topic_traces
 from processors.tools.erase.needles import Needle, text_needle, user_needle
 from processors.tools.erase.saga import remains
 from processors.tools.erase.traces import StoreScan, scan_stores
@@ -64,4 +64,5 @@ async def prove(wiring: Wiring, user: str, texts: tuple[str, ...], media: frozen
     stores = await scan_stores(wiring, needles, user, media)
     topics = await asyncio.to_thread(topic_traces, wiring.settings.kafka, needles, user)
     files = await asyncio.to_thread(file_traces, wiring.settings, needles)
+    files += await asyncio.to_thread(dataset_traces, wiring.settings, user)
     return Proof(stores, tuple(topics), tuple(files))

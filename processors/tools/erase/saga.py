@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from features.ownership import avatars, claimed, derived_folder, media_folder
-from features.views import COLLECTIONS, ITEM_CONTENT, USER_TASTE
+from features.views import COLLECTIONS, ITEM_CONTENT, USER_PROFILE, USER_TASTE
 from processors.runtime.processor import Emit
 from processors.runtime.topic_scan import read_to_end
 from processors.runtime.wiring import Wiring
@@ -15,8 +15,8 @@ from schemas.ids import stable_id
 from schemas.media import MediaStatus
 from schemas.play import PlayAggregate
 from schemas.record import Record
-from schemas.topics import BY_NAME, MEDIA_STATUS, PLAY_AGGREGATED, USER_ERASED
-from schemas.user import UserErased
+from schemas.topics import BY_NAME, MEDIA_STATUS, PLAY_AGGREGATED, PROFILE_CHANGED, PROFILE_KEPT, USER_ERASED
+from schemas.user import ProfileChanged, ProfileKept, UserErased
 
 AT_A_TIME = 500
 
@@ -28,12 +28,12 @@ class Belongings:
     Attributes:
         media: Ids of uploads.
         avatars: Number of avatars.
-        taste: Whether there are features of the user.
+        views: Names of the feature views that hold the user.
     """
 
     media: frozenset[str]
     avatars: int
-    taste: bool
+    views: tuple[str, ...]
 
 
 async def belongings(wiring: Wiring, user: str, until: datetime) -> Belongings:
@@ -45,7 +45,7 @@ async def belongings(wiring: Wiring, user: str, until: datetime) -> Belongings:
     media = await wiring.upload_log.media_of(user, until)
     media |= {media_id async for media_id in claimed(wiring.objects, user, until)}
     count = len([each async for each in avatars(wiring.objects, user, until)])
-    return Belongings(frozenset(media), count, await _has_taste(wiring, user, until))
+    return Belongings(frozenset(media), count, tuple(await _views_with(wiring, user, until)))
 
 
 async def ask(wiring: Wiring, user: str, requested_by: str) -> UserErased:
@@ -79,8 +79,7 @@ async def remains(wiring: Wiring, event: UserErased, media: frozenset[str]) -> l
         return ["requests that were being accepted are given time to end"]
     found = [f"upload {each} is claimed" async for each in claimed(wiring.objects, user, until)]
     found += [f"avatar {each} is there" async for each in avatars(wiring.objects, user, until)]
-    if await _has_taste(wiring, user, until):
-        found.append(f"{USER_TASTE.name} holds the user")
+    found += [f"{view} holds the user" for view in await _views_with(wiring, user, until)]
     for media_id in sorted(media):
         for folder in (media_folder(media_id), derived_folder(media_id)):
             found += [f"object {each.key} is there" async for each in wiring.objects.walk(folder)]
@@ -89,9 +88,13 @@ async def remains(wiring: Wiring, event: UserErased, media: frozenset[str]) -> l
     return found or _unmerged(wiring, event, media)
 
 
-async def _has_taste(wiring: Wiring, user: str, until: datetime) -> bool:
-    (row,) = await wiring.feature_reader.read(USER_TASTE.name, [user])
-    return row is not None and row.at <= until
+async def _views_with(wiring: Wiring, user: str, until: datetime) -> list[str]:
+    found = []
+    for view in (USER_TASTE, USER_PROFILE):
+        (row,) = await wiring.feature_reader.read(view.name, [user])
+        if row is not None and row.at <= until:
+            found.append(view.name)
+    return found
 
 
 async def _indexed(wiring: Wiring, media: list[str]) -> list[str]:
@@ -106,25 +109,31 @@ async def _indexed(wiring: Wiring, media: list[str]) -> list[str]:
 
 
 def _unmerged(wiring: Wiring, event: UserErased, media: frozenset[str]) -> list[str]:
-    """Uploads whose newest status is not erased, and the user's counts if they are from before."""
-    waiting = dict.fromkeys(media, f"{MEDIA_STATUS.name} does not say it yet")
-    state = f"user:{event.user_id}"
-    for message in read_to_end(wiring.settings.kafka, (MEDIA_STATUS.name, PLAY_AGGREGATED.name)):
-        key, value = (message.key() or b"").decode(errors="replace"), message.value()
-        if value is None or not (key == state or key in media):
+    """Uploads whose newest status is not erased, and what counts and profile hold of the user from before."""
+    waiting = {(MEDIA_STATUS.name, each): "does not say it yet" for each in media}
+    keys = media | {event.user_id, f"user:{event.user_id}"}
+    topics = (MEDIA_STATUS.name, PLAY_AGGREGATED.name, PROFILE_CHANGED.name, PROFILE_KEPT.name)
+    for message in read_to_end(wiring.settings.kafka, topics):
+        key, topic, value = (message.key() or b"").decode(errors="replace"), message.topic() or "", message.value()
+        if value is None or key not in keys:
             continue
-        record = _decoded(wiring, message.topic() or "", value)
-        if isinstance(record, MediaStatus):
-            done = record.erased
+        if _is_blank(_decoded(wiring, topic, value), event.occurred_at):
+            waiting.pop((topic, key), None)
         else:
-            done = isinstance(record, PlayAggregate) and (record.erased_at or datetime.min.replace(tzinfo=UTC)) >= (
-                event.occurred_at
-            )
-        if done:
-            waiting.pop(key, None)
-        else:
-            waiting[key] = f"{message.topic()} holds it from before"
-    return [f"{key}: {why}" for key, why in sorted(waiting.items())]
+            waiting[topic, key] = "holds it from before"
+    return [f"{key}: {topic} {why}" for (topic, key), why in sorted(waiting.items())]
+
+
+def _is_blank(record: Record, until: datetime) -> bool:
+    """Whether a record tells nothing of what was before the erasure at ``until``."""
+    match record:
+        case MediaStatus():
+            return record.erased
+        case PlayAggregate() | ProfileKept():
+            return record.erased_at is not None and record.erased_at >= until
+        case ProfileChanged():
+            return record.occurred_at >= until
+    return False
 
 
 def _decoded(wiring: Wiring, topic: str, value: bytes) -> Record:

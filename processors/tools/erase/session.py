@@ -44,8 +44,8 @@ async def run_erasure(wiring: Wiring, choices: Choices, agreed: Callable[[str], 
     """
     user, name = choices.user, escape(choices.user)
     known = await belongings(wiring, user, datetime.now(UTC))
-    taste = "yes" if known.taste else "no"
-    console.print(f"{name}: {len(known.media)} uploads, {known.avatars} avatars, taste: {taste}")
+    views = ", ".join(known.views) or "none"
+    console.print(f"{name}: {len(known.media)} uploads, {known.avatars} avatars, features: {views}")
     for media_id in sorted(known.media)[:MOST_SHOWN]:
         console.print(f"  {media_id}")
     if choices.dry_run:

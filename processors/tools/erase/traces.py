@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import httpx
 
 from features.contents import milvus_contents, object_contents, redis_contents, unfinished_uploads
+from features.views import USER_PROFILE, USER_TASTE
 from processors.runtime.wiring import Wiring
 from processors.tools.erase.needles import Needle, found_in
 from schemas.errors import UnavailableError
@@ -93,10 +94,10 @@ async def _answers(wiring: Wiring, user: str, media: frozenset[str]) -> AsyncIte
     async with httpx.AsyncClient(base_url=base, headers=headers, timeout=TIMEOUT_S) as client:
         for path in paths:
             yield path, await _body(client, path)
-        path = f"/v1/features/user_taste_v1/{user}"
-        answer = await _body(client, path)
-        # 404 names what was asked for
-        yield path, b"" if b"urn:overture:problem" in answer else answer
+        for path in (f"/v1/features/{view.name}/{user}" for view in (USER_TASTE, USER_PROFILE)):
+            answer = await _body(client, path)
+            # 404 names what was asked for
+            yield path, b"" if b"urn:overture:problem" in answer else answer
 
 
 async def _body(client: httpx.AsyncClient, path: str) -> bytes:

@@ -9,20 +9,23 @@ from dataclasses import dataclass, field
 
 from features import milvus_versions
 from features.apply import apply
-from features.views import ITEM_CONTENT, ITEM_PLAYS, USER_TASTE
+from features.views import ITEM_CONTENT, ITEM_PLAYS, USER_PROFILE, USER_TASTE
 from processors.item_indexing import LAYOUTS, Layout, item_indexing
 from processors.play_aggregation import play_aggregation
+from processors.runtime.processor import Capability
 from processors.runtime.wiring import Wiring
 from processors.serving.decoding import Decoder
 from processors.tools.rebuild import groups
 from processors.tools.rebuild.fingerprints import Difference, Prints, Target, compare
 from processors.tools.rebuild.newest import NewestRecords
 from processors.tools.rebuild.refill import Advance, Filled, Refill
-from processors.tools.rebuild.sources import ItemSource, PlaySource, Source
+from processors.tools.rebuild.sources import ItemSource, PlaySource, ProfileSource, Source
 from processors.tools.rebuild.stores import Stores
+from processors.user_profile import user_profile
 from schemas.item import ItemChanged
 from schemas.play import PlayAggregate
-from schemas.topics import ITEM_CHANGED, PLAY_AGGREGATED
+from schemas.topics import ITEM_CHANGED, PLAY_AGGREGATED, PROFILE_KEPT
+from schemas.user import ProfileKept
 
 WORKERS_LIMIT_S = 300.0
 
@@ -60,7 +63,7 @@ class Rebuilt:
 
 def targets() -> dict[str, Target]:
     """Everything that can be rebuilt, by name; every version there is."""
-    every: list[Target] = [USER_TASTE, ITEM_PLAYS]
+    every: list[Target] = [USER_TASTE, ITEM_PLAYS, USER_PROFILE]
     for layout in LAYOUTS.values():
         every += [layout.view, *layout.collections]
     return {target.name: target for target in every}
@@ -74,7 +77,7 @@ async def in_use(wiring: Wiring) -> list[str]:
     """
     layout = await _layout_in_use(wiring)
     collections = [each.name for each in layout.collections]
-    return [layout.view.name, *collections, USER_TASTE.name, ITEM_PLAYS.name]
+    return [layout.view.name, *collections, USER_TASTE.name, ITEM_PLAYS.name, USER_PROFILE.name]
 
 
 async def rebuild(wiring: Wiring, chosen: AnyCollection[str], tell: Advance, *, comparing: bool) -> Rebuilt:
@@ -93,7 +96,7 @@ async def rebuild(wiring: Wiring, chosen: AnyCollection[str], tell: Advance, *, 
     stores = Stores(wiring.feature_reader, wiring.feature_writer, wiring.vector_index)
     kafka, found = wiring.settings.kafka, Rebuilt()
     done: groups.Places = {}
-    for each in (item_indexing, play_aggregation):
+    for each in (item_indexing, play_aggregation, user_profile):
         until = await asyncio.to_thread(groups.ends, kafka, [topic.name for topic in each.consumes])
         group = await asyncio.to_thread(groups.look, kafka, each.group, until)
         done |= group.done
@@ -104,6 +107,7 @@ async def rebuild(wiring: Wiring, chosen: AnyCollection[str], tell: Advance, *, 
     decoder = Decoder(wiring.codec, wiring.registry.fetch)
     catalogue = NewestRecords(kafka, ITEM_CHANGED, ItemChanged, decoder, order=lambda item: item.seq)
     plays = NewestRecords(kafka, PLAY_AGGREGATED, PlayAggregate, decoder)
+    profiles = NewestRecords(kafka, PROFILE_KEPT, ProfileKept, decoder)
     try:
         views_too = False
         for layout in LAYOUTS.values():
@@ -111,18 +115,21 @@ async def rebuild(wiring: Wiring, chosen: AnyCollection[str], tell: Advance, *, 
             if of_items:
                 source = ItemSource(catalogue, layout, wiring.objects, done)
                 # a row of it follows the topic whatever the worker does, so there is nothing to wait for
-                await _one(found, wiring, source, stores, of_items, of_items, (), tell, comparing=comparing)
+                await _one(found, wiring, source, stores, of_items, of_items, None, tell, comparing=comparing)
                 views_too = views_too or layout.view in of_items
         if of_plays or views_too:
             # a worker that counted while the items were away has written tastes without vectors
             checked = of_plays if USER_TASTE in of_plays or not views_too else [*of_plays, USER_TASTE]
             taste = PlaySource(plays, wiring.feature_reader, wiring.taste_half_life)
-            consumed = [topic.name for topic in play_aggregation.consumes]
-            await _one(found, wiring, taste, stores, of_plays, checked, consumed, tell, comparing=comparing)
+            await _one(found, wiring, taste, stores, of_plays, checked, play_aggregation, tell, comparing=comparing)
+        if USER_PROFILE in emptied:
+            told, only = ProfileSource(profiles), [USER_PROFILE]
+            await _one(found, wiring, told, stores, only, only, user_profile, tell, comparing=comparing)
     finally:
         catalogue.close()
         plays.close()
-    found.unreadable = catalogue.unreadable | plays.unreadable
+        profiles.close()
+    found.unreadable = catalogue.unreadable | plays.unreadable | profiles.unreadable
     return found
 
 
@@ -148,16 +155,15 @@ async def _one(
     stores: Stores,
     emptied: Sequence[Target],
     checked: Sequence[Target],
-    waits_for: Sequence[str],
+    waits_for: Capability | None,
     tell: Advance,
     *,
     comparing: bool,
 ) -> None:
-    kafka, group = wiring.settings.kafka, play_aggregation.group
-
     async def workers_passed() -> None:
-        if waits_for:
-            await groups.passed(kafka, group, waits_for, WORKERS_LIMIT_S)
+        if waits_for is not None:
+            consumed = [topic.name for topic in waits_for.consumes]
+            await groups.passed(wiring.settings.kafka, waits_for.group, consumed, WORKERS_LIMIT_S)
 
     tell("reading topics", 0, 0)
     await asyncio.to_thread(source.advance)

@@ -10,15 +10,17 @@ from datetime import timedelta
 
 from features.checks import check_row, checked_row
 from features.ports import FeatureReader, ObjectStore
-from features.views import ITEM_PLAYS, USER_TASTE
+from features.views import ITEM_PLAYS, USER_PROFILE, USER_TASTE
 from processors.item_indexing import ItemRows, Layout, item_rows
 from processors.play_aggregation.rows import plays_row, tastes
 from processors.tools.rebuild.fingerprints import Row, Target
 from processors.tools.rebuild.groups import Places
 from processors.tools.rebuild.newest import NewestRecords
+from processors.user_profile import profile_row
 from schemas.errors import BadEventError
 from schemas.item import ItemChanged
 from schemas.play import PlayAggregate
+from schemas.user import ProfileKept
 
 USER, TOTAL = "user:", "total:"
 
@@ -196,4 +198,42 @@ class PlaySource(Source):
                 found.rows.setdefault(ITEM_PLAYS.name, {})[row.entity_id] = row
         for row in await tastes(users, self._reader, self._half_life) if users else ():
             found.rows.setdefault(USER_TASTE.name, {})[row.entity_id] = checked_row(USER_TASTE, row)
+        return found
+
+
+class ProfileSource(Source):
+    """What users have told of themselves, from the state of user_profile."""
+
+    leads = False
+    targets = (USER_PROFILE,)
+
+    def __init__(self, records: NewestRecords[ProfileKept]) -> None:
+        self._records = records
+
+    def advance(self) -> set[str]:
+        return self._records.advance()
+
+    def known(self) -> Iterable[str]:
+        return self._records
+
+    def knows(self, key: str) -> bool:
+        return key in self._records
+
+    def places(self, key: str) -> Sequence[tuple[Target, str]]:
+        return [(USER_PROFILE, key)]
+
+    def key_of(self, target: Target, row_id: str) -> str:  # noqa: ARG002 (there is one)
+        return row_id
+
+    async def derive(self, keys: Sequence[str]) -> Derived:
+        found = Derived()
+        for key in keys:
+            try:
+                kept = self._records.get(key)
+            except BadEventError as error:
+                found.failed[key] = str(error)
+                continue
+            if kept is not None and kept.profile is not None:
+                row = checked_row(USER_PROFILE, profile_row(kept.profile))
+                found.rows.setdefault(USER_PROFILE.name, {})[key] = row
         return found

@@ -67,6 +67,7 @@ class AnswerPath:
                 status=missing,
                 catalogue=self.catalogue,
                 metrics=metrics,
+                served=lambda _served: None,
             )
         )
 

@@ -128,6 +128,7 @@ async def test_the_writer_leaves_what_feast_s_own_push_leaves(feast_store, feast
         "completion_rate": 0.25,
         "played_ms": None,
         "recent_items": ["a", "é"],
+        "recent_completions": np.array([0.5, 1.0], np.float32),
     }
     await make_writer(client).push("user_taste_v1", [FeatureRow(f"{fresh}ours", AT, values)])
     row = {"user_id": [f"{fresh}feast"], "event_timestamp": pd.to_datetime([AT], utc=True)}

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from models.content_vector import DIM, PART_DIM, PARTS, ContentVectoriser, projection
+from models.content_vector import DIM, PART_DIM, PARTS, ContentVectoriser, projection, split
 from models.text_embedding import TextEncoder
 
 
@@ -73,6 +73,22 @@ def test_projection_never_changes() -> None:
     signs = "".join("+" if value > 0 else "-" for value in matrix[0, :16])
     assert signs == "+-+-+++---+++---"
     assert abs(float(matrix.mean())) < 0.01
+
+
+@pytest.mark.parametrize("names", SUBSETS, ids="+".join)
+def test_split_gives_the_parts_back(vectoriser: ContentVectoriser, names: tuple[str, ...]) -> None:
+    given = parts(7)
+    whole = vectoriser.join(**some(given, names))
+    found, present = split(np.stack([whole, np.zeros(DIM, np.float32)]))
+    for name in PARTS:
+        assert present[name].tolist() == [name in names, False]
+        if name in names:
+            alone = vectoriser.join(**some(given, (name,)))
+            place = tuple(PARTS).index(name) * PART_DIM
+            np.testing.assert_allclose(found[name][0], alone[place : place + PART_DIM], atol=1e-6)
+    for wrong in (whole, np.stack([whole[:-1]]), np.stack([whole * np.float32(np.nan)])):
+        with pytest.raises(ValueError, match="finite numbers"):
+            split(wrong)
 
 
 def test_projection_keeps_cosines() -> None:

@@ -76,6 +76,7 @@ async def test_features_of_a_user() -> None:
     assert row.at == at(-5)
     values = dict(row.values)
     assert values.pop("vector") == pytest.approx(X)
+    assert values.pop("recent_completions").tolist() == [0.5, 1.0]
     assert values == {
         "vector_version": "v1",
         "plays": 2,

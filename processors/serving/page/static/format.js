@@ -29,6 +29,12 @@ export function ago(text, now = Date.now()) {
   return `${Math.round(seconds / 86_400)} days ago`;
 }
 
+/** A share as per cent, `signed` with its sign always. */
+export function percent(value, signed = false) {
+  const text = (100 * value).toFixed(Math.abs(value) < 0.1 ? 2 : 1);
+  return `${signed && value > 0 ? "+" : ""}${text.replace("-", "−")} %`;
+}
+
 export const moment = (text) => (text ? clock.format(new Date(text)) : UNKNOWN);
 
 export function bytes(size) {

@@ -2,6 +2,7 @@
 
 import { Away, Refused, forgetKey, hasKey, useKey } from "./api.js";
 import { say } from "./dom.js";
+import { Experiments } from "./experiments.js";
 import { ago } from "./format.js";
 import { Item } from "./item.js";
 import { Overview } from "./overview.js";
@@ -21,6 +22,7 @@ let asking = false;
 function chosen() {
   const parts = location.hash.replace(/^#\/?/, "").split("/");
   if (parts[0] === "items" && parts[1]) return new Item(decoded(parts[1]));
+  if (parts[0] === "experiments") return new Experiments();
   return new Overview();
 }
 
@@ -36,6 +38,10 @@ function open(first) {
   turn?.abort();
   view = chosen();
   view.refresh = () => tick();
+  for (const link of document.querySelectorAll("nav a")) {
+    if (link.hash === (location.hash || "#/")) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
   place.replaceChildren(view.root);
   document.title = `${view.title} · Overture`;
   window.scrollTo(0, 0);

@@ -6,7 +6,7 @@ import { el, svg } from "./dom.js";
 const STATE_TONES = {
   published: "good", idle: "good", working: "busy", processing: "busy", received: "busy", rebalancing: "busy",
   retrying: "warn", review: "warn", deleted: "plain", unknown: "plain", rejected: "bad", failed: "bad",
-  stopped: "bad", standing: "bad",
+  stopped: "bad", standing: "bad", running: "good", planned: "plain", over: "plain",
 };
 const MARKS = { good: "✓", busy: "↻", warn: "!", bad: "✕", plain: "·" };
 const revealed = new Set();

@@ -19,9 +19,10 @@ from processors.play_aggregation import play_aggregation
 from processors.runtime.wiring import Wiring
 from processors.tools.rebuild import groups
 from processors.tools.rebuild.run import Rebuilt, in_use, rebuild
+from processors.user_profile import user_profile
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
-CONSUMED = {c.group: [t.name for t in c.consumes] for c in (item_indexing, play_aggregation)}
+CONSUMED = {c.group: [t.name for t in c.consumes] for c in (item_indexing, play_aggregation, user_profile)}
 
 
 def silent(*_: Any) -> None:
@@ -43,7 +44,8 @@ def done(world: Any, *names: str) -> bool:
 
 def fill(world: Any) -> None:
     """Items first, so that the tastes of later plays know their vectors."""
-    world.start("item_indexing", "play_aggregation")
+    world.start("item_indexing", "play_aggregation", "user_profile")
+    world.tell(12)
     ids = world.publish(40)
     world.publish(5, has=("joint", "text", "audio", "image"))
     world.publish(ids=ids[:5])
@@ -58,7 +60,7 @@ def test_rebuilt_is_what_was(world: Any) -> None:
     world.stop()
     before = world.prints()
     assert set(before["item_content_v1"]) == set(before["content_joint_v1"]) == world.published
-    assert len(before["user_taste_v1"]) == 20
+    assert (len(before["user_taste_v1"]), len(before["user_profile_v1"])) == (20, 12)
 
     found = rebuilt(world)
     assert found.equal, found
@@ -69,7 +71,7 @@ def test_rebuilt_is_what_was(world: Any) -> None:
     with redis.Redis.from_url(world.settings.redis.url.get_secret_value()) as client:
         client.flushall()
     found = rebuilt(world)
-    assert sorted(found.nothing_before) == ["item_content_v1", "item_plays_v1", "user_taste_v1"]
+    assert sorted(found.nothing_before) == ["item_content_v1", "item_plays_v1", "user_profile_v1", "user_taste_v1"]
     assert world.prints() == before
 
     # differences are found, each by its name

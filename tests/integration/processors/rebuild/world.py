@@ -33,6 +33,7 @@ from schemas.common import Label
 from schemas.item import ItemChanged
 from schemas.play import SongPlayed
 from schemas.record import Record
+from schemas.user import ProfileChanged
 
 T = TypeVar("T")
 START = datetime(2026, 11, 1, tzinfo=UTC)
@@ -138,6 +139,20 @@ class World:
                 vectors=None,
             )
         self.send(topics.ITEM_CHANGED.name, ((i, self.items[i]) for i in ids))
+
+    def tell(self, users: int) -> None:
+        """Profiles, the older of two last."""
+        profiles = [
+            ProfileChanged(
+                event_id=f"{user}-{minute}",
+                occurred_at=START + timedelta(minutes=minute),
+                user_id=f"user-{user}",
+                birth_year=1990 + minute,
+            )
+            for user in range(users)
+            for minute in (2, 1)
+        ]
+        self.send(topics.PROFILE_CHANGED.name, ((p.user_id, p) for p in profiles))
 
     def play(self, count: int, users: int = 20) -> None:
         songs = [i for i, item in self.items.items() if item.change == "published"]

@@ -51,7 +51,8 @@ def test_a_broken_compose_file_is_named(before: str, after: str, problem: str, t
 
 def test_the_service_may_do_what_its_code_does() -> None:
     """The topics that its modules name are those it has rights for."""
-    sources = [*(ROOT / "processors/serving").rglob("*.py"), ROOT / "processors/runtime/service.py"]
+    runtime = [ROOT / "processors/runtime" / name for name in ("service.py", "active_model.py")]
+    sources = [*(ROOT / "processors/serving").rglob("*.py"), *runtime]
     named = {name for source in sources for name in _topics_named(source)}
     rights = {r.name for r in access.rules_of_service() if r.kind == "TOPIC" and r.verb != "DESCRIBE"}
     assert {topic.name for topic in named} == rights
@@ -76,5 +77,6 @@ def test_a_capability_may_touch_its_own_topics_only() -> None:
         assert {r.user for r in rules} == {f"overture-{each.group}"}
         read = {r.name for r in rules if (r.verb, r.kind) == ("READ", "TOPIC")}
         state = {each.state.name} if each.state else set()
-        assert read == {t.name for t in each.consumes} | {name for name, _ in each.retry_topics} | state
+        own = {topic.name for topic in (*each.consumes, *each.follows)}
+        assert read == own | {name for name, _ in each.retry_topics} | state
         assert {t.name for t in each.produces} <= {r.name for r in rules if r.verb == "WRITE"}

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from processors.runtime.settings import Recommend
 from processors.serving.candidates import Candidates, joined
 from processors.serving.catalogue import CatalogueSnapshot
 from processors.serving.decoding import Decoder
-from processors.serving.recall import PartitionedRecaller, UserContext, quota
+from processors.serving.recall import PartitionedRecaller, Wanted, quota
+from processors.serving.user_reader import UserContext
 from processors.serving.where import Where
 from schemas.topics import ITEM_CHANGED, SONG_COUNTED
 from tests.fakes.serving import DIM, NOW, counted, item, no_registry, numbered_codec
@@ -35,8 +35,8 @@ def snapshot(cold: int, warm: int, **changes) -> CatalogueSnapshot:
 
 def all_of_both(catalogue: CatalogueSnapshot, user: UserContext, limit: int, kind: str | None) -> list[str]:
     """As it was done at first: the whole limit of both partitions, cut to the places afterwards."""
-    recaller = PartitionedRecaller(catalogue, Recommend(cold_share=COLD_SHARE), lambda: NOW)
-    cold, warm = (recaller._search(user, limit, Where(kind, c, user.recent, user.user_id)) for c in (True, False))
+    recaller = PartitionedRecaller(catalogue, lambda: NOW)
+    cold, warm = (recaller._search(user, limit, Where(kind, c, user.heard, user.user_id)) for c in (True, False))
     kept_cold = max(quota(limit, COLD_SHARE), limit - len(warm))
     kept_warm = limit - min(len(cold), kept_cold)
     first = [part.take(np.arange(min(kept, len(part)))) for part, kept in ((warm, kept_warm), (cold, kept_cold))]
@@ -49,9 +49,9 @@ def all_of_both(catalogue: CatalogueSnapshot, user: UserContext, limit: int, kin
 @pytest.mark.parametrize("kind", [None, "audio"])
 async def test_the_same_candidates_as_asking_both_for_all(limit, cold, warm, taste, kind) -> None:
     catalogue = snapshot(cold, warm)
-    user = UserContext("me", taste, frozenset({"i2", "i7", "i30"}))
-    recaller = PartitionedRecaller(catalogue, Recommend(cold_share=COLD_SHARE), lambda: NOW)
-    found: Candidates = await recaller.recall(user, limit, kind, own=False)
+    user = UserContext("me", taste, heard=frozenset({"i2", "i7", "i30"}))
+    recaller = PartitionedRecaller(catalogue, lambda: NOW)
+    found: Candidates = await recaller.recall(user, Wanted(limit, COLD_SHARE, (kind,) if kind else ()))
     assert list(found.ids) == all_of_both(catalogue, user, limit, kind)
 
 
@@ -71,7 +71,9 @@ def test_the_index_finds_what_the_exact_product_finds(cold) -> None:
         vector = dice.normal(size=DIM).astype(np.float32)
         vector /= np.linalg.norm(vector)
         where = Where(None, cold, frozenset({"i1", "i3", "i200"}), "me")
-        rows, scores = catalogue._content._approximate(vector, 8, catalogue._filter(where)) or pytest.fail("the index was not asked")
+        rows, scores = catalogue._content._approximate(vector, 8, catalogue._filter(where)) or pytest.fail(
+            "the index was not asked"
+        )
         wanted = exact.nearest(vector, 8, where)
         assert catalogue._table.columns.ids[rows].tolist() == wanted.ids.tolist()
         assert scores == pytest.approx(wanted.score, abs=1e-6)

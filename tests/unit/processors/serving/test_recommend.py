@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from features.ports import FeatureRow, VectorRow
-from processors.serving import recall
+from processors.serving import user_reader
 from processors.serving.candidates import Candidates
 from processors.serving.ranking import BaselineRanker, choose
-from processors.serving.recall import UserContext, quota
+from processors.serving.recall import quota
+from processors.serving.user_reader import UserContext
 from tests.fakes.serving import NOW, VERSION, MemoryFeatures, Service, counted, item
 
 
@@ -89,7 +90,7 @@ class StuckFeatures(MemoryFeatures):
 
 
 async def test_a_store_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recall, "FEATURES_TIMEOUT_S", 0.01)
+    monkeypatch.setattr(user_reader, "FEATURES_TIMEOUT_S", 0.01)
     answer = await recommend(filled(features=StuckFeatures()), user="u")
     assert answer["degraded"] == ["features"]
 
@@ -303,21 +304,3 @@ async def test_the_baseline_score_is_the_documented_one() -> None:
     found.published_ms[3] = int((NOW - timedelta(hours=72)).timestamp() * 1000)
     scores = await BaselineRanker(72.0).rank(UserContext("u"), found, NOW)
     assert scores == pytest.approx([0.0, 0.5, 0.3, 0.1], abs=1e-4)
-
-
-async def test_the_seam_takes_another_recaller_and_ranker() -> None:
-    from dataclasses import replace
-
-    from processors.serving.app import create_app
-
-    class First:
-        async def recall(self, user: UserContext, limit: int, kind: str | None, *, own: bool) -> Candidates:
-            return candidates(3, [False] * 3, [0, 0, 0])
-
-        async def rank(self, user: UserContext, found: Candidates, now: object) -> np.ndarray:
-            return np.arange(len(found), dtype=np.float32)
-
-    service = Service()
-    service.parts.metrics.__init__()
-    service.app = create_app(replace(service.parts, recaller=First(), ranker=First()))
-    assert ids(await recommend(service, user="u", limit=2)) == ["i2", "i1"]

@@ -122,6 +122,7 @@ async def test_the_document_has_an_example_and_problems_for_every_route() -> Non
         ("/v1/avatars", "post"),
         ("/v1/plays", "post"),
         ("/v1/interactions", "post"),
+        ("/v1/users/{user}/profile", "put"),
         ("/v1/media/{media_id}", "get"),
         ("/v1/media/{media_id}", "delete"),
         ("/v1/media/{media_id}/events", "get"),
@@ -129,9 +130,11 @@ async def test_the_document_has_an_example_and_problems_for_every_route() -> Non
         ("/v1/operations/overview", "get"),
         ("/v1/operations/items", "get"),
         ("/v1/operations/items/{media_id}", "get"),
+        ("/v1/operations/experiments", "get"),
         ("/v1/recommendations", "get"),
         ("/v1/recall", "post"),
         ("/v1/rank", "post"),
+        ("/v1/explanations/{item}", "get"),
         ("/v1/similar/{item}", "get"),
         ("/v1/features/{view}/{entity}", "get"),
         ("/healthz", "get"),
@@ -242,12 +245,12 @@ async def test_a_stop_signal_ends_streams_and_still_reaches_the_server() -> None
 async def test_the_index_is_kept_up_while_the_service_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(index_keeper, "IDLE_S", 0.005)
     service = Service()
-    service.catalogue._exact_below = 10
+    service.catalogue._content._exact_below = 10
     async with lifespan_of(service.parts)(service.app):
         for n in range(30):
             service.tell(item(f"i{n}", (1, n, 0, 0)))
         async with asyncio.timeout(20):
-            while service.catalogue._table.columns.stale.any():  # noqa: ASYNC110
+            while service.catalogue._content._stale.any():  # noqa: ASYNC110
                 await asyncio.sleep(0.005)
     service.features.taste("u", (1, 0, 0, 0))
     async with service.client() as client:

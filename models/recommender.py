@@ -9,6 +9,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from models.ranking_features import ItemColumns
+
+SURE = 0.5
+"""Probability from which a class counts as a tag, in training and online."""
+
 
 @dataclass(frozen=True, slots=True)
 class ItemContent:
@@ -18,7 +23,7 @@ class ItemContent:
         ids: Ids.
         joint: float32 [N, 192]: joint content vectors (``models.content_vector``); zeros where there is none.
         version: Version of each joint vector; empty where there is none.
-        labels: Names of the classes of each.
+        labels: Names of the classes of each, as far as they are sure.
         year: int16 [N]: year in which the work came out, 0 unknown.
     """
 
@@ -38,7 +43,8 @@ class MappedItems:
         vectors: float32 [N, D]; zeros where not found.
         trained: int32 [N]: row among the bundle's own items; -1 for one mapped from its content.
         gates: float32 [N, M]: weight of each part of the content; 0 where absent, and for trained items.
-        codes: int16 [N, L]: semantic id.
+        codes: int16 [N, L]: semantic id; -1 where not found.
+        tagged: bool [N, T]: which of the bundle's tags the item has.
     """
 
     found: NDArray[np.bool_]
@@ -46,10 +52,34 @@ class MappedItems:
     trained: NDArray[np.int32]
     gates: NDArray[np.float32]
     codes: NDArray[np.int16]
+    tagged: NDArray[np.bool_]
 
 
-class ItemMapper(Protocol):
-    """The part of a bundle that places items."""
+@dataclass(frozen=True, slots=True)
+class Person:
+    """What is known of a user.
+
+    Attributes:
+        age: Years; None unknown.
+        gender: As told; empty, or a word that the bundle does not know: not used.
+        occupation: The same.
+        plays: Plays in all.
+        completion_rate: Share of these that were finished, 0..1; means nothing without plays.
+        heard: The last plays' items, the newest first, [k].
+        completion: Share played of each, float32 [k], 0..1.
+    """
+
+    age: int | None
+    gender: str
+    occupation: str
+    plays: int
+    completion_rate: float
+    heard: ItemColumns
+    completion: NDArray[np.float32]
+
+
+class Recommender(Protocol):
+    """One version of the recommender: the space, and who and what lies where in it."""
 
     @property
     def version(self) -> str:
@@ -68,4 +98,16 @@ class ItemMapper(Protocol):
 
     def map(self, content: ItemContent) -> MappedItems:
         """Where some items belong."""
+        ...
+
+    def user(self, person: Person) -> tuple[NDArray[np.float32], float]:
+        """Vector of a user, float32 [D], and his interest boundary."""
+        ...
+
+    def rank(self, person: Person, items: ItemColumns) -> NDArray[np.float32]:
+        """How much a user would make of items [n]: float32 [n], larger is better."""
+        ...
+
+    def likelihood(self, score: NDArray[np.float32], boundary: float, cold: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """Calibrated probability [n] that the user plays items of these scores, comparable between cold and warm."""
         ...

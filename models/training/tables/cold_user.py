@@ -1,0 +1,230 @@
+"""Table of the cold-user protocol on ml-100k: ``python -m models.training.tables.cold_user``.
+
+A fifth of the users is cold; half of them choose when to stop, half are reported; the protocol is that of
+``models.training.cold_protocol``.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+import typer
+from numpy.typing import NDArray
+from rich.console import Console
+from torch import nn
+
+from models.dataset import Dataset
+from models.training import baselines, lightgcn, two_tower, user_cold
+from models.training.backbone import Backbone
+from models.training.cold_protocol import GIVEN, ColdGroup, shown
+from models.training.data import ml100k, splits
+from models.training.data.splits import ColdUsers, Split
+from models.training.histories import histories
+from models.training.loop import Watch
+from models.training.ranking_metrics import Scores, bootstrap, coverage, matrix
+from models.training.two_tower import Demographics, demographics
+
+COMMAND = "python -m models.training.tables.cold_user"
+POPULARITY, OURS, TOWER, TOWERS = "popularity", "user cold start", "two-tower alone", "both towers"
+FOLDED, EASE = "fold-in", "EASE fold-in"
+NEED_PLAYS = (FOLDED, EASE)
+"""Methods that have nothing to say of a user without plays."""
+EARLY = ", the first k plays"
+PRIOR = 3.0
+"""Plays that the prior of the blended fold-in is worth (research/recommend.md)."""
+SPACES = ("lightgcn", "two-tower")
+BARS = {0: 0.115, 5: 0.14, 10: 0.154}
+"""Recall@20 to reach."""
+COLUMNS = ("recall@20", "ndcg@20", "niche recall@20", "coverage@20")
+
+Method = Callable[[ColdGroup, int], Scores]
+Found = dict[str, dict[int, dict[str, NDArray[np.float64]]]]
+"""By method and plays given: one value a user, or one in all; ``niche`` says which users are."""
+
+
+def bases(dataset: Dataset, split: ColdUsers, backbone: Backbone, told: Demographics) -> dict[str, Method]:
+    """What a cold start must beat; all know the warm users' plays only."""
+    interactions, shape = dataset.interactions, (len(dataset.users), len(dataset.items))
+    plays = matrix(interactions.user[split.train], interactions.item[split.train], shape)
+    popular = np.asarray(plays.sum(axis=0), np.float32).ravel()  # [I]
+    warm = np.flatnonzero(np.diff(plays.indptr))
+    fields = np.concatenate([np.eye(int(each.max()) + 1)[each.numpy()] for each in told], axis=1)  # [U, F]
+    square = fields[warm].T @ fields[warm] + 10 * np.eye(fields.shape[1])
+    prior = fields @ np.linalg.solve(square, fields[warm].T @ backbone.users[warm])  # [U, D]
+    same = told.age * 8 + told.gender  # [U]
+    weights = baselines.ease_weights(plays)  # [I, I]
+
+    def like_him(group: ColdGroup, _given: int) -> Scores:
+        alike = (same[group.users][:, None] == same[warm][None, :]).numpy().astype(np.float32)  # [V, W]
+        # where nobody of his group played an item, everybody decides
+        return np.asarray(alike @ plays[warm].toarray() + 1e-3 * popular, np.float32)
+
+    def folded(group: ColdGroup, given: int) -> NDArray[np.float32]:
+        return shown(group.known(given), told.take(group.users), backbone.items).history.numpy()
+
+    def blended(group: ColdGroup, given: int) -> Scores:
+        vectors = (given * folded(group, given) + PRIOR * prior[group.users]) / (given + PRIOR)
+        return np.asarray(vectors @ backbone.items.T, np.float32)
+
+    return {
+        POPULARITY: lambda group, _given: np.tile(popular, (len(group.users), 1)),
+        "popularity by age and gender": like_him,
+        FOLDED: lambda group, given: folded(group, given) @ backbone.items.T,
+        "fold-in with demographic prior": blended,
+        EASE: lambda group, given: np.asarray(group.known(given) @ weights, np.float32),
+    }
+
+
+def tower(module: nn.Module, told: Demographics, items: NDArray[np.float32]) -> Method:
+    """A user tower as a method."""
+
+    def scores(group: ColdGroup, given: int) -> Scores:
+        with torch.no_grad():
+            vectors = module(*shown(group.known(given), told.take(group.users), items)).numpy()  # [V, D]
+        return np.asarray(vectors @ items.T, np.float32)
+
+    return scores
+
+
+def methods(dataset: Dataset, split: ColdUsers, space: str, watch: Watch) -> dict[str, Method]:
+    """All that is compared, in the order of the table."""
+    shape, told = (len(dataset.users), len(dataset.items)), demographics(dataset.users)
+    none = np.empty(0, np.int64)
+    rows = Split(split.train, none, none)
+    backbone = lightgcn.fit_lightgcn(dataset.interactions, rows, shape, lightgcn.Config(), watch)
+    both: two_tower.TwoTower | None = None
+    if space == "two-tower":
+        both = two_tower.fit_two_tower(dataset, rows, two_tower.Config(), watch, backbone.items)
+        backbone = both.backbone(histories(dataset.interactions, split.train, shape), told)
+    module = user_cold.fit_user_cold(dataset, split, backbone, user_cold.Config(), watch)
+    others = told.take(np.random.default_rng(0).permutation(shape[0]))
+    found = bases(dataset, split, backbone, told)
+    found[f"{OURS}, told of others"] = tower(module, others, backbone.items)
+    if both is not None:
+        found[TOWER] = tower(both.user, told, backbone.items)
+        found[TOWERS] = tower(user_cold.UserTowers(module, both.user).eval(), told, backbone.items)
+    return found | {OURS: tower(module, told, backbone.items)}
+
+
+def measured(method: Method, group: ColdGroup, popular: NDArray[np.float64]) -> dict[int, dict[str, NDArray[Any]]]:
+    """Measures of one method on the test users, by plays given."""
+    taste = (group.rest @ popular) / np.maximum(np.diff(group.rest.indptr), 1)
+    niche = taste[np.diff(group.rest.indptr) > 0]
+    found = {}
+    for given in GIVEN:
+        lists = group.lists(method(group, given), given)
+        recall, ndcg = group.metrics(lists)
+        found[given] = {
+            "recall@20": recall,
+            "ndcg@20": ndcg,
+            "niche recall@20": recall[niche <= np.quantile(niche, 0.25)],
+            "coverage@20": np.array([coverage(lists, len(popular))]),
+        }
+    return found
+
+
+def summary(by_split: list[Found], seeds: list[int]) -> dict[str, Any]:
+    """Means over splits, and ours against each other method, paired by user and split."""
+    names = list(by_split[0])
+
+    def mean(name: str, given: int, column: str) -> float:
+        return float(np.mean([split[name][given][column].mean() for split in by_split]))
+
+    def against(name: str, given: int, column: str) -> dict[str, float]:
+        pairs = [split[OURS][given][column] - split[name][given][column] for split in by_split]
+        return asdict(bootstrap(np.concatenate(pairs)))
+
+    means = {name: {given: {c: mean(name, given, c) for c in COLUMNS} for given in GIVEN} for name in names}
+    return {
+        "splits": seeds,
+        "means": means,
+        "by_split": {
+            name: {given: [float(s[name][given]["recall@20"].mean()) for s in by_split] for given in GIVEN}
+            for name in (POPULARITY, OURS)
+        },
+        "ours_minus": {
+            name: {given: {c: against(name, given, c) for c in ("recall@20", "ndcg@20")} for given in GIVEN}
+            for name in names
+            if name != OURS and not name.endswith(EARLY)
+        },
+    }
+
+
+def table(found: dict[str, Any], dataset: Dataset, space: str) -> str:
+    """The same in words and columns."""
+    means, given = found["means"], [str(each) for each in GIVEN]
+    lines = [
+        "# Recommender: cold users",
+        "",
+        f"{dataset.source}. A fifth of the users is cold: nothing of them is learnt from; half of them say when to",
+        "stop, half are reported here. All plays after their first ten are the test, the same for every k; given are",
+        "the k plays right before it (in two rows the first k instead, which lie up to ten plays back). What is given",
+        "is left out of the lists of every method, popularity",
+        f"too, which makes its NDCG rise with k. Item space: {space}. Mean of splits",
+        f"{', '.join(map(str, found['splits']))}. `{COMMAND} --space {space}`.",
+    ]
+    for column in COLUMNS:
+        lines += ["", f"## {column}", "", "| method | " + " | ".join(f"k={k}" for k in given) + " |"]
+        lines += ["| --- |" + " ---: |" * len(given)]
+        for name, row in means.items():
+            cells = [f"{row[k][column]:.3f}" if k or name not in NEED_PLAYS else "-" for k in GIVEN]
+            lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    lines += ["", "Niche: the quarter of the test users whose later plays are the least popular.", "", "## Bars", ""]
+    for k, bar in BARS.items():
+        value = means[OURS][k]["recall@20"]
+        lines.append(f"- Recall@20 with k={k}: {value:.4f} of {bar}, {'met' if value >= bar else 'missed'}")
+    below = [k for k in GIVEN if means[OURS][k]["ndcg@20"] < means[POPULARITY][k]["ndcg@20"]]
+    lines.append(f"- NDCG@20 below popularity's: {', '.join(f'k={k}' for k in below) or 'at no k'}")
+    for name, by_given in found["by_split"].items():
+        lines += ["", f"Recall@20 of {name} split by split:", ""]
+        lines += [f"- k={k}: " + " ".join(f"{value:.3f}" for value in values) for k, values in by_given.items()]
+    lines += ["", "## Ours minus the others, paired by user and split, 95 % bootstrap interval", ""]
+    lines += ["| against | k | Recall@20 | NDCG@20 |", "| --- | ---: | --- | --- |"]
+    for name, by_given in found["ours_minus"].items():
+        for k, row in by_given.items():
+            if not k and name in NEED_PLAYS:
+                continue
+            cells = [f"{each['mean']:+.4f} [{each['low']:+.4f}, {each['high']:+.4f}]" for each in row.values()]
+            lines.append(f"| {name} | {k} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def main(
+    seeds: Annotated[str, typer.Option("--splits", help="Seeds of the splits, by comma.")] = "0,1,2,3,4",
+    space: Annotated[str, typer.Option(help="Whose item vectors: lightgcn or two-tower.")] = "lightgcn",
+    out: Annotated[Path, typer.Option(help="Folder of the table.")] = Path("docs/bench"),
+) -> None:
+    """Trains and measures all methods on each split; the files hold what is finished so far."""
+    if space not in SPACES:
+        raise typer.BadParameter(f"{space}: none of {', '.join(SPACES)}")
+    dataset, console, wanted = ml100k.load(), Console(), [int(seed) for seed in seeds.split(",")]
+    shape = (len(dataset.users), len(dataset.items))
+    name = "recommender-cold-user" if space == "lightgcn" else f"recommender-cold-user-{space}"
+    by_split: list[Found] = []
+    for seed in wanted:
+        start = time.process_time()
+        split = splits.cold_users(dataset.interactions, shape[0], seed)
+        group = ColdGroup.of(dataset.interactions, split, split.test_users, shape)
+        popular = np.bincount(dataset.interactions.item[split.train], minlength=shape[1]).astype(np.float64)
+        with console.status(f"split {seed}"):
+            todo = methods(dataset, split, space, lambda *_: None)
+        by_split.append({each: measured(method, group, popular) for each, method in todo.items()})
+        early = replace(group, latest=False)
+        by_split[-1] |= {f"{each}{EARLY}": measured(todo[each], early, popular) for each in (POPULARITY, OURS)}
+        ours = " ".join(f"{by_split[-1][OURS][k]['recall@20'].mean():.3f}" for k in GIVEN)
+        console.print(f"split {seed}: Recall@20 {ours}, {time.process_time() - start:.0f} s of CPU")
+        done = summary(by_split, wanted[: len(by_split)])
+        out.mkdir(parents=True, exist_ok=True)
+        (out / f"{name}.json").write_text(json.dumps(done, indent=2) + "\n", encoding="utf-8")
+        (out / f"{name}.md").write_text(table(done, dataset, space), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,156 @@
+"""Table of the warm protocol on ml-100k: ``python -m models.training.tables.warm``.
+
+8:1:1 of each user's plays, all items ranked, train and validation plays left out; every method on the same splits.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import Progress
+
+from models.dataset import Dataset
+from models.training import baselines, lightgcn, two_tower
+from models.training.data import ml100k, splits
+from models.training.data.splits import Split
+from models.training.histories import histories
+from models.training.loop import Watch
+from models.training.ranking_metrics import bootstrap, coverage, gini, list_metrics, matrix, ranked
+
+CUTS = (10, 20)
+COLUMNS = ("recall@10", "ndcg@10", "recall@20", "ndcg@20", "mrr@10", "coverage@20", "gini@20", "cpu_s")
+SHORT = ("R@10", "N@10", "R@20", "N@20", "MRR@10", "coverage@20", "Gini@20", "CPU s")
+TOWER, NEIGHBOURS = "two-tower", "ItemKNN"
+COMMAND = "python -m models.training.tables.warm"
+
+Scores = NDArray[np.float32]
+Found = dict[str, NDArray[np.float64]]
+"""By measure one value a user, or one in all."""
+
+
+def methods(dataset: Dataset, rows: Split, watch: Watch) -> dict[str, Callable[[], Scores]]:
+    """What is compared, in the order of the table; the towers begin with LightGCN's items, whose time is in theirs."""
+    interactions, shape = dataset.interactions, (len(dataset.users), len(dataset.items))
+    plays = matrix(interactions.user[rows.train], interactions.item[rows.train], shape)
+    past, told = histories(interactions, rows.train, shape), two_tower.demographics(dataset.users)
+    kept: dict[str, Any] = {}
+
+    def graph() -> Scores:
+        kept["graph"] = lightgcn.fit_lightgcn(interactions, rows, shape, lightgcn.Config(), watch)
+        scores: Scores = kept["graph"].scores()
+        return scores
+
+    def towers() -> Scores:
+        kept["towers"] = two_tower.fit_two_tower(dataset, rows, two_tower.Config(), watch, kept["graph"].items)
+        scores: Scores = kept["towers"].backbone(past, told).scores()
+        return scores
+
+    def online() -> Scores:
+        scores: Scores = kept["towers"].backbone(past, told, two_tower.ONLINE_PLAYS).scores()
+        return scores
+
+    return {
+        "popularity": lambda: baselines.popularity(plays),
+        NEIGHBOURS: lambda: baselines.item_knn(plays),
+        "BPR-MF": lambda: baselines.bpr_mf(interactions, rows, shape, watch),
+        "LightGCN": graph,
+        "EASE": lambda: baselines.ease(plays),
+        TOWER: towers,
+        f"{TOWER}, last {two_tower.ONLINE_PLAYS} plays": online,
+    }
+
+
+def measured(scores: Scores, dataset: Dataset, rows: Split) -> Found:
+    """Measures on the test rows."""
+    interactions, shape = dataset.interactions, (len(dataset.users), len(dataset.items))
+    known = np.concatenate([rows.train, rows.validation])
+    hidden = matrix(interactions.user[known], interactions.item[known], shape)
+    truth = matrix(interactions.user[rows.test], interactions.item[rows.test], shape)
+    lists = ranked(scores, hidden, None, max(CUTS))
+    shown = np.bincount(lists.ravel(), minlength=shape[1])
+    whole = {"coverage@20": np.array([coverage(lists, shape[1])]), "gini@20": np.array([gini(shown)])}
+    return list_metrics(lists, truth, CUTS) | whole
+
+
+def summary(by_split: list[dict[str, Found]], seeds: list[int]) -> dict[str, Any]:
+    """Means over splits, each split beside, and the towers against the neighbours, paired by user."""
+    means = {
+        name: {column: float(np.mean([split[name][column].mean() for split in by_split])) for column in COLUMNS}
+        for name in by_split[0]
+    }
+    each = {name: [float(split[name]["recall@20"].mean()) for split in by_split] for name in by_split[0]}
+    # a user is one draw, not one draw a split: average over splits before resampling users
+    paired = {
+        column: asdict(bootstrap(np.mean([s[TOWER][column] - s[NEIGHBOURS][column] for s in by_split], axis=0)))
+        for column in ("recall@10", "ndcg@10", "recall@20", "ndcg@20")
+    }
+    return {"splits": seeds, "means": means, "recall@20_by_split": each, "two_tower_minus_item_knn": paired}
+
+
+def table(found: dict[str, Any], dataset: Dataset) -> str:
+    """The same in words and columns."""
+    lines = [
+        "# Recommender: warm users and warm items",
+        "",
+        f"{dataset.source}. All plays count; 8:1:1 of each user's plays at random; all items ranked, train and",
+        f"validation plays left out; mean of splits {', '.join(map(str, found['splits']))}. `{COMMAND}`.",
+        "CPU seconds of one thread a split; the two-tower begins with LightGCN's item vectors: add their time.",
+        "",
+        "| method | " + " | ".join(SHORT) + " |",
+        "| --- |" + " --- |" * len(SHORT),
+    ]
+    for name, row in found["means"].items():
+        cells = [f"{row[c]:.1f}" if c == "cpu_s" else f"{row[c]:.4f}" for c in COLUMNS]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    lines += ["", "Recall@20 split by split:", ""]
+    for name, values in found["recall@20_by_split"].items():
+        lines.append(f"- {name}: " + " ".join(f"{value:.4f}" for value in values))
+    lines += ["", "Two-tower minus ItemKNN, paired by user (mean over splits), 95 % bootstrap interval over users:", ""]
+    for column, each in found["two_tower_minus_item_knn"].items():
+        lines.append(f"- {column}: {each['mean']:+.4f} [{each['low']:+.4f}, {each['high']:+.4f}]")
+    return "\n".join(lines) + "\n"
+
+
+def main(
+    seeds: Annotated[str, typer.Option("--splits", help="Seeds of the splits, by comma.")] = "0,1,2,3,4",
+    out: Annotated[Path, typer.Option(help="Folder of the table.")] = Path("docs/bench"),
+) -> None:
+    """Trains and measures all methods on each split; the files hold what is finished so far."""
+    dataset, console, wanted = ml100k.load(), Console(), [int(seed) for seed in seeds.split(",")]
+    by_split: list[dict[str, Found]] = []
+    with Progress(console=console) as progress:
+        whole = progress.add_task("methods", total=None)
+        for seed in wanted:
+            rows = splits.warm(dataset.interactions, seed)
+
+            def watch(epoch: int, loss: float, value: float) -> None:
+                progress.update(whole, description=f"pass {epoch}: loss {loss:.4f}, Recall@20 {value:.4f}")
+
+            by_split.append({})
+            todo = methods(dataset, rows, watch)
+            progress.update(whole, total=len(todo) * len(wanted))
+            for name, scores in todo.items():
+                start = time.process_time()
+                found = scores()
+                spent = time.process_time() - start
+                by_split[-1][name] = measured(found, dataset, rows) | {"cpu_s": np.array([spent])}
+                recall = by_split[-1][name]["recall@20"].mean()
+                console.print(f"split {seed}, {name}: Recall@20 {recall:.4f}, {spent:.1f} s")
+                progress.advance(whole)
+            done = summary(by_split, wanted[: len(by_split)])
+            out.mkdir(parents=True, exist_ok=True)
+            (out / "recommender-warm.json").write_text(json.dumps(done, indent=2) + "\n", encoding="utf-8")
+            (out / "recommender-warm.md").write_text(table(done, dataset), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    typer.run(main)

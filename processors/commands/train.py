@@ -1,0 +1,58 @@
+"""``overture train``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from processors.runtime.settings import Settings
+
+out = Console(highlight=False)
+
+
+def train(
+    name: Annotated[str, typer.Argument(help="A recipe, or `all` for every part of one version of the recommender.")],
+    data: Annotated[str, typer.Option("--data", help="ml-100k, or the folder of a data set.")] = "ml-100k",
+    seed: Annotated[int, typer.Option("--seed", help="Seed of everything random in the model.")] = 7,
+    device: Annotated[Literal["cpu", "cuda"], typer.Option("--device", help="Where it trains.")] = "cpu",
+    *,
+    debug: Annotated[bool, typer.Option("--debug", help="In seconds; the figures mean nothing.")] = False,
+) -> None:
+    """Train and measure a recipe, or make a version of the recommender; exit code 1 below a bar.
+
+    Needs torch: `make train-env`, then `.overture/train/bin/overture train`. On several processes:
+    `torchrun --nproc-per-node 2 -m processors train lightgcn`.
+    """
+    import orjson
+    from rich.markdown import Markdown
+
+    from processors.runtime.settings import Settings
+    from processors.tools.training import training
+
+    settings = Settings()
+    options = {"folder": settings.data_dir / "runs", "console": out, "seed": seed, "debug": debug, "device": device}
+    if name == "all":
+        place = training("recipes.version").run(data, parent=_in_use(settings), **options)
+    else:
+        place = training("recipes.runner").run(name, data, **options)
+    if place is None:
+        return
+    out.print(Markdown((place / "report.md").read_text(encoding="utf-8")))
+    out.print(f"report: {place}", soft_wrap=True)
+    if name == "all":
+        out.print(f"bundle: {place / 'bundle'}; `overture models register` brings it into the registry", soft_wrap=True)
+    below = orjson.loads((place / "run.json").read_bytes())["below_bars"]
+    raise typer.Exit(1 if below and not debug else 0)
+
+
+def _in_use(settings: Settings) -> str | None:
+    import asyncio
+
+    from features.model_store import ModelStore
+    from features.objects import open_objects
+    from models.recommender_manifest import NAME
+
+    return asyncio.run(ModelStore(open_objects(settings.objects_url)).registry(NAME)).in_use

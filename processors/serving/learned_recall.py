@@ -1,0 +1,72 @@
+"""Recall in the recommender's space: warm and cold items apart, cold ones only where the user's boundary lets them.
+
+The interest boundary decides whether a cold item is worth showing to this user at all; scores of the two partitions
+are made comparable by a calibration that the bundle brings (probability of a play by score and boundary).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+
+import numpy as np
+
+from models.recommender import Recommender
+from processors.serving.candidates import Candidates, joined
+from processors.serving.catalogue import CatalogueSnapshot
+from processors.serving.learned_space import LearnedSpace
+from processors.serving.learned_user import LearnedUser, person
+from processors.serving.recall import PartitionedRecaller, Wanted, filled, quota
+from processors.serving.user_reader import UserContext
+
+SPARE = 2
+"""Cold items are searched for so many times their places: the boundary takes some of them away."""
+
+
+class LearnedRecaller:
+    """Finds candidates by the recommender in use, and what it cannot find by the baseline's means.
+
+    Args:
+        catalogue: The items, with the space in use.
+        baseline: Fills up; answers alone while no recommender was published.
+        now: Clock, UTC.
+    """
+
+    def __init__(
+        self, catalogue: CatalogueSnapshot, baseline: PartitionedRecaller, now: Callable[[], datetime]
+    ) -> None:
+        self._catalogue = catalogue
+        self._baseline = baseline
+        self._now = now
+
+    async def recall(self, user: UserContext, wanted: Wanted) -> Candidates:
+        """See ``Recaller``."""
+        space = self._catalogue.learned
+        if space is None:
+            return await self._baseline.recall(user, wanted)
+        found = self._near(space, self.place(space, user), user, wanted)
+        if len(found) == wanted.limit:
+            return found
+        return filled(found, await self._baseline.recall(user, wanted), wanted.limit)
+
+    def place(self, space: LearnedSpace, user: UserContext) -> LearnedUser:
+        """The user in the space."""
+        return LearnedUser(*space.recommender.user(person(self._catalogue, space, user, self._now())))
+
+    def _near(self, space: LearnedSpace, known: LearnedUser, user: UserContext, wanted: Wanted) -> Candidates:
+        places = quota(wanted.limit, wanted.cold_share)
+        of_cold, of_warm = (wanted.where(user, cold=cold) for cold in (True, False))
+        asked = [(wanted.limit, of_warm), (places * SPARE, of_cold)]
+        warm, cold = self._catalogue.nearest_learned(space, known.vector, asked, compare=user.taste)
+        cold = cold.take(cold.score > known.boundary)
+        cold = cold.take(np.arange(min(len(cold), places)))
+        warm = warm.take(np.arange(min(len(warm), wanted.limit - len(cold))))
+        found = joined([_likely(warm, space.recommender, known), _likely(cold, space.recommender, known)])
+        return found.take(np.argsort(-found.score, kind="stable"))
+
+
+def _likely(found: Candidates, recommender: Recommender, user: LearnedUser) -> Candidates:
+    likely = recommender.likelihood(found.score, user.boundary, found.cold)
+    reasons = np.where(found.cold, Candidates.code("mapped"), Candidates.code("learned")).astype(np.int8)
+    return replace(found, score=likely, reason=reasons)

@@ -1,0 +1,42 @@
+"""The user of a request as a recommender is told of him."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+
+from features.ports import Vector
+from models.recommender import Person
+from processors.serving.catalogue import CatalogueSnapshot
+from processors.serving.learned_space import LearnedSpace
+from processors.serving.user_reader import UserContext
+
+
+@dataclass(frozen=True)
+class LearnedUser:
+    """A user in a recommender's space.
+
+    Attributes:
+        vector: float32 [D].
+        boundary: Score that a cold item must exceed.
+    """
+
+    vector: Vector
+    boundary: float
+
+
+def person(catalogue: CatalogueSnapshot, space: LearnedSpace, user: UserContext, now: datetime) -> Person:
+    """What is known of a user, his last plays as far as they are published."""
+    places, heard = catalogue.columns_of(space, user.played, int(now.timestamp() * 1000))
+    profile = user.profile
+    return Person(
+        None if profile.birth_year is None else now.year - profile.birth_year,
+        profile.gender,
+        profile.occupation,
+        user.plays,
+        user.completion_rate,
+        heard,
+        np.array(user.completion, np.float32)[places],
+    )

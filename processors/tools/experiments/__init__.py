@@ -1,0 +1,1 @@
+"""What experiments did: the exposure log joined with plays and interactions, measured by arm."""

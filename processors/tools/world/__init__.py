@@ -1,0 +1,1 @@
+"""A data set told to the system as events, as if its users had used the app."""

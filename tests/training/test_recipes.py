@@ -1,0 +1,173 @@
+"""Recipes on a data set small enough for seconds: figures, lineage, pictures, a whole version."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+import orjson
+import pytest
+import torch
+from rich.console import Console
+
+from models.dataset import Dataset, DatasetError, Interactions, Items, Users, check, read, write
+from models.recommender_bundle import open_bundle
+from models.recommender_files import CB2CF, RANKER, USER_TOWER
+from models.recommender_manifest import Calibration, Platt
+from models.training import debug_bundle
+from models.training.data import splits
+from models.training.recipes import RECIPES, runner, semantic_id, version
+from models.training.recipes.base import RecipeError, below_bars, check_device, measures
+from models.training.recipes.evaluation import evaluate
+from models.training.recipes.making import Making
+from models.training.recipes.subset import of_items
+
+USERS, ITEMS, PLAYS = 80, 40, 15
+QUIET = Console(file=StringIO())
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two crowds of users, each with its half of the items."""
+    random = np.random.default_rng(1)
+    user = np.repeat(np.arange(USERS), PLAYS).astype(np.int32)
+    own = np.concatenate([random.permutation(ITEMS // 2)[:PLAYS] for _ in range(USERS)])
+    item = (own + (user % 2) * (ITEMS // 2)).astype(np.int32)
+    at = np.arange(len(user)).astype(np.int64) * 1000
+    completion = random.random(len(user)).astype(np.float32)
+    rows = Interactions(
+        user, item, at, np.ones(len(user), np.bool_), completion > 0.5, completion,
+        (completion * 1e5).astype(np.int32), np.full(len(user), -1, np.int16),
+    )  # fmt: skip
+    zeros = np.zeros(USERS, np.int16)
+    users = Users(tuple(f"u{n}" for n in range(USERS)), zeros + 30, zeros.astype(np.int8) + 1, zeros, ("", "artist"))
+    tagged = (np.arange(ITEMS)[:, None] // (ITEMS // 2)) == np.arange(2)[None]
+    names = tuple(f"i{n}" for n in range(ITEMS))
+    items = Items(names, names, np.zeros(ITEMS, np.int16), ("loud", "soft"), tagged, {}, {})
+    folder = tmp_path_factory.mktemp("data")
+    return folder / write(Dataset("two-crowds", "made for a test", users, items, rows), folder)
+
+
+def towers(making: Making) -> None:
+    """Stands for the trainers: vectors of the two crowds, and networks that can be foretold."""
+    random = np.random.default_rng(3)
+    shape = replace(debug_bundle.manifest(), occupations=making.dataset.users.occupations)
+    networks = debug_bundle.networks(shape, random)
+    centres = random.normal(size=(2, 64))
+    rows = np.arange(making.shape[1])
+    making.vectors = debug_bundle.unit(centres[rows // (ITEMS // 2)] + 0.2 * random.normal(size=(ITEMS, 64)))
+    making.networks = {name: networks[name] for name in (USER_TOWER, CB2CF, RANKER)}
+    making.age_bounds, making.parts, making.tags = shape.age_bounds, shape.parts, shape.tags
+    making.fields = tuple((field.name, field.size) for field in shape.fields)
+    making.dense, making.groups = shape.dense, shape.groups
+    making.calibration = Calibration(Platt(1.0, 0.0), Platt(1.0, 0.0))
+
+
+def codes(making: Making) -> None:
+    making.codebooks = np.ones((3, 4, 64), np.float32)
+    making.codes = np.zeros((ITEMS, 3), np.int64)
+
+
+def test_a_run_leaves_figures_lineage_and_pictures(data: Path, tmp_path: Path) -> None:
+    place = runner.run("lightgcn", str(data), tmp_path, QUIET, seed=5, debug=True, device="cpu")
+    facts = orjson.loads((place / "run.json").read_bytes())
+    assert facts["data"] == {"name": "two-crowds", "version": data.name, "non_commercial": False}
+    assert facts["config"]["config"]["fit"]["seed"] == facts["seed"] == 5
+    found = {each["name"]: each for each in orjson.loads((place / "measures.json").read_bytes())}
+    recall = found["recall@20"]
+    assert recall["low"] <= recall["mean"] <= recall["high"]
+    assert recall["mean"] > recall["baselines"]["popularity"] + 0.2
+    assert (place / "lightgcn-0.png").read_bytes().startswith(b"\x89PNG")
+    report = (place / "report.md").read_text()
+    assert f"| warm/recall@20 | **{recall['mean']:.4f}**" in report
+    assert "![lightgcn-0](lightgcn-0.png)" in report
+
+
+def test_the_same_seed_gives_the_same_figures(data: Path, tmp_path: Path) -> None:
+    found = []
+    for number, seed in enumerate((5, 5, 6)):
+        place = runner.run("lightgcn", str(data), tmp_path / str(number), QUIET, seed=seed, debug=True, device="cpu")
+        found.append((place / "measures.json").read_bytes())
+    assert found[0] == found[1] != found[2]
+
+
+def test_what_cannot_run_is_said(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(RecipeError, match="no recipe nothing; there are lightgcn"):
+        runner.run("nothing", str(data), tmp_path, QUIET, seed=5, debug=True, device="cpu")
+    with pytest.raises(RecipeError, match="trains on cpu, not on cuda"):
+        runner.run("lightgcn", str(data), tmp_path, QUIET, seed=5, debug=True, device="cuda")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(RecipeError, match="sees no CUDA device"):
+        check_device("cuda", ("cpu", "cuda"))
+    with pytest.raises(DatasetError, match="No such file"):
+        runner.run("lightgcn", str(tmp_path / "none"), tmp_path, QUIET, seed=5, debug=True, device="cpu")
+
+
+def test_bars_and_intervals() -> None:
+    recipe = replace(RECIPES["lightgcn"], bars={"warm/recall@10": 0.3}, lower=frozenset({"warm/loss"}))
+    by_split = [
+        {"lightgcn": {"warm/recall@10": np.array([value]), "warm/loss": np.array([1.0])},
+         "popularity": {"warm/recall@10": np.array([0.1])}}
+        for value in (0.2, 0.25, 0.3)
+    ]  # fmt: skip
+    recall, loss = measures(recipe, by_split)
+    assert (recall.mean, recall.values) == (pytest.approx(0.25), (0.2, 0.25, 0.3))
+    assert recall.baselines == {"popularity": pytest.approx(0.1)}
+    assert 0.2 <= recall.low < 0.25 < recall.high <= 0.3
+    assert loss.goal == "least"
+    assert below_bars([recall, loss]) == ["warm/recall@10: 0.2500, at least 0.3000 is wanted"]
+
+
+def test_all_parts_become_a_version_that_can_be_evaluated(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(version, "RECIPES", {"lightgcn": RECIPES["lightgcn"]})
+    monkeypatch.setattr(version, "STEPS", (towers, codes))
+    place = version.run(str(data), tmp_path, QUIET, seed=5, debug=True, device="cpu", parent="20260101-000000-00000000")
+    bundle = open_bundle(place / "bundle")
+    manifest = bundle.manifest
+    assert (manifest.dataset.name, manifest.dataset.version) == ("two-crowds", data.name)
+    assert manifest.parent == "20260101-000000-00000000"
+    assert len(bundle.items.ids) == ITEMS
+    assert manifest.measures[0].key == "warm/recall@10"
+    assert orjson.loads((place / "run.json").read_bytes())["version"] == manifest.version
+    [recall] = [each for each in evaluate(bundle, str(data)) if each.name == "recall@20"]
+    assert recall.mean > recall.baselines["popularity"] + 0.2
+    with pytest.raises(DatasetError, match="its test rows are not unseen"):
+        evaluate(bundle, "ml-100k")
+
+
+def test_a_version_without_all_parts_names_what_is_missing(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(version, "RECIPES", {})
+    monkeypatch.setattr(version, "STEPS", (codes,))
+    with pytest.raises(RecipeError, match=r"has made vectors, calibration, user_tower.onnx, cb2cf.onnx, ranker.onnx"):
+        version.run(str(data), tmp_path, QUIET, seed=5, debug=True, device="cpu", parent=None)
+    monkeypatch.setattr(version, "STEPS", (semantic_id.step,))
+    with pytest.raises(RecipeError, match="semantic ids need item vectors"):
+        version.run(str(data), tmp_path, QUIET, seed=5, debug=True, device="cpu", parent=None)
+
+
+def test_a_data_set_of_some_items_is_numbered_by_them(data: Path) -> None:
+    whole = read(data)
+    rows = splits.warm(whole.interactions, 0)
+    items = np.array([5, 30, 2])
+    fewer, split = of_items(whole, rows, items)
+    check(fewer)
+    assert fewer.items.ids == ("i5", "i30", "i2")
+    assert fewer.items.tagged.tolist() == whole.items.tagged[items].tolist()
+    for part in ("train", "validation", "test"):
+        before, after = whole.interactions.take(getattr(rows, part)), fewer.interactions.take(getattr(split, part))
+        kept = np.isin(before.item, items)
+        assert items[after.item].tolist() == before.item[kept].tolist()
+        assert after.user.tolist() == before.user[kept].tolist()
+
+
+def test_the_debug_bundle_is_the_committed_one(tmp_path: Path) -> None:
+    debug_bundle.write(tmp_path / "made")
+    committed = Path(__file__).parents[1] / "data" / "recommender-debug"
+    for path in committed.iterdir():
+        assert (tmp_path / "made" / path.name).read_bytes() == path.read_bytes(), path.name

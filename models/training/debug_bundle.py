@@ -20,8 +20,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from models.content_vector import ContentVectoriser
 from models.dataset import GENDERS
-from models.ranking_features import TASKS
-from models.ranking_features import DENSE, GROUPS, RankingLayout
+from models.ranking_features import DENSE, GROUPS, TASKS, RankingLayout
 from models.recommender_bundle import write_bundle
 from models.recommender_files import CB2CF, RANKER, USER_TOWER, TrainedItems, signature
 from models.recommender_manifest import Calibration, DatasetRef, FieldSpec, Manifest, Measure, Platt

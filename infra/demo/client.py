@@ -78,6 +78,26 @@ class Answer(Document):
 
     items: tuple[Found, ...]
     degraded: tuple[str, ...] = ()
+    model_version: str = ""
+
+
+class Near(Document):
+    """An item that lies near another, and how near: cosine, -1 to 1."""
+
+    item_id: str
+    likeness: float
+
+
+class Explanation(Document):
+    """`GET /v1/explanations/{item}`: why the recommender offers an item."""
+
+    score: float
+    boundary: float
+    cold: bool
+    source: str
+    parts: dict[str, float] = {}
+    neighbours: tuple[Near, ...] = ()
+    played: tuple[Near, ...] = ()
 
 
 class Refusal(Document):
@@ -158,6 +178,11 @@ class Service:
         """How far an upload is."""
         return _document(Media, _good(await self._send("GET", f"/v1/media/{media_id}")))
 
+    async def title(self, item_id: str) -> str:
+        """Title of an item; its id where it was no upload."""
+        answer = await self._send("GET", f"/v1/media/{item_id}")
+        return item_id if answer.status_code == httpx.codes.NOT_FOUND else _document(Media, _good(answer)).title
+
     async def watch(self, media_id: str) -> AsyncIterator[Media]:
         """Each change of an upload until its end, from the server-sent events; connects again when cut off."""
         last, tries = "", 0
@@ -193,6 +218,13 @@ class Service:
         return _document(
             Answer, _good(await self._send("GET", "/v1/recommendations", params={"user": user, "limit": limit}))
         )
+
+    async def explain(self, user: str, item_id: str) -> Explanation | None:
+        """Why an item is offered; None if the recommender does not hold it."""
+        answer = await self._send("GET", f"/v1/explanations/{item_id}", params={"user": user})
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            return None
+        return _document(Explanation, _good(answer))
 
     async def recall(self, user: str, limit: int) -> Answer:
         """Candidates for a user."""

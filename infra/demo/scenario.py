@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,8 @@ from infra.demo.tracks import Heard, Run, Track, Withdrawal
 RECALL_LIMIT = 2000
 """As many as the service gives, so that older items cannot crowd out a new one."""
 LIST_LENGTH = 8
+FOLLOWING = frozenset({"taste", "learned", "mapped"})
+"""Reasons of items that follow from what a listener plays."""
 WITHDRAWN = "chelsea"
 """The item taken back at the end, or another that nobody has played if it is not published."""
 
@@ -247,7 +249,7 @@ class Scenario:
         """Whether all plays of a listener are counted and the answer comes from their taste."""
         counted = (await self._service.features("user_taste_v1", heard.user)).get("plays", 0)
         heard.answer = await self._service.recommendations(heard.user, LIST_LENGTH)
-        tasted = any(found.reason == "taste" for found in heard.answer.items)
+        tasted = any(found.reason in FOLLOWING for found in heard.answer.items)
         return counted >= len(self._plays(heard)) > 0 and tasted and not heard.answer.degraded
 
     async def _read_lists(self) -> None:
@@ -256,8 +258,22 @@ class Scenario:
         for heard in self.run.heard:
             heard.answer = await self._service.recommendations(heard.user, LIST_LENGTH)
             for found in heard.answer.items:
-                if found.item_id not in ours and found.item_id not in self.titles:
-                    self.titles[found.item_id] = (await self._service.media(found.item_id)).title
+                await self._learn_title(found.item_id, ours)
+            await self._explain(heard, ours)
+
+    async def _explain(self, heard: Heard, ours: Mapping[str, Track]) -> None:
+        """Why the best unplayed item of the list is there, if a recommender placed it."""
+        mapped = (found.item_id for found in heard.answer.items if found.reason == "mapped" and found.item_id in ours)
+        heard.explained = next(mapped, "")
+        if heard.explained:
+            heard.explanation = await self._service.explain(heard.user, heard.explained)
+        if heard.explanation is not None:
+            for near in (*heard.explanation.neighbours, *heard.explanation.played):
+                await self._learn_title(near.item_id, ours)
+
+    async def _learn_title(self, item_id: str, ours: Mapping[str, Track]) -> None:
+        if item_id not in ours and item_id not in self.titles:
+            self.titles[item_id] = await self._service.title(item_id)
 
     async def _polls(self, limit_s: float) -> AsyncIterator[None]:
         """One turn now, then one after each pause until the time is up."""

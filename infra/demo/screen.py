@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from infra.demo.client import Near
 from infra.demo.tracks import STAGES, Heard, Run, Track
 
 STYLES = {
@@ -72,7 +74,28 @@ def tastes(heard: Heard, run: Run, titles: dict[str, str]) -> Group:
             _players(track.item.key, found.cold, run) if track else Text("of an earlier upload", "dim"),
         )
     likes = Text.assemble((heard.listener.name, "bold"), f" likes {heard.listener.likes}")
-    return Group(likes, Text(f"has played {played}"), table)
+    return Group(likes, Text(f"has played {played}"), table, *_reasons(heard, tracks, titles))
+
+
+def _reasons(heard: Heard, tracks: Mapping[str, Track], titles: dict[str, str]) -> Iterator[Text]:
+    """Why the best unplayed item is in the list, in a sentence."""
+    why = heard.explanation
+    if why is None:
+        return
+
+    def named(near: Sequence[Near]) -> str:
+        names = ((tracks[each.item_id].item.title if each.item_id in tracks else titles[each.item_id]) for each in near)
+        return ", ".join(f"{name} ({each.likeness:.2f})" for name, each in zip(names, near, strict=True))
+
+    title = tracks[heard.explained].item.title
+    weights = sorted(why.parts.items(), key=lambda part: -part[1])
+    parts = ", ".join(f"{name} {weight:.2f}" for name, weight in weights) or "nothing"
+    yield Text.assemble(
+        ("why ", "green"),
+        f"{title}: nobody has played it, so its content placed it (by weight: {parts}); score {why.score:.2f}, above "
+        f"{heard.listener.name}'s boundary of {why.boundary:.2f}; nearest to {named(why.neighbours[:3])}; of the plays "
+        f"to {named(why.played[:2]) or 'none'}",
+    )
 
 
 def _players(key: str, cold: bool, run: Run) -> Text:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from infra.demo.client import Answer, Media, Reason, Refusal
+from infra.demo.client import Answer, Explanation, Media, Reason, Refusal
 from infra.demo.material import Item, Listener
 
 STAGES = ("media_analysis", "content_moderation", "content_embedding", "content_classification", "item_publication")
@@ -88,12 +88,16 @@ class Heard:
         user: Id in this run.
         answer: Newest recommendations.
         reflected_s: Seconds from the accepted plays to the first answer with their taste; None: never.
+        explained: Item that the explanation is of: the best unplayed one that the recommender placed.
+        explanation: Why it is offered; None without a recommender.
     """
 
     listener: Listener
     user: str
     answer: Answer = field(default_factory=lambda: Answer(items=()))
     reflected_s: float | None = None
+    explained: str = ""
+    explanation: Explanation | None = None
 
 
 @dataclass

@@ -10,7 +10,15 @@ from numpy.typing import NDArray
 from models.cb2cf import ContentMapper, Layout
 from models.dataset import GENDERS
 from models.ranker import GatedRanker, RankingWeights
-from models.ranking_features import ItemColumns, RankingLayout, UserColumns, user_columns
+from models.ranking_features import (
+    DENSE,
+    GROUPS,
+    ItemColumns,
+    RankingInputError,
+    RankingLayout,
+    UserColumns,
+    user_columns,
+)
 from models.recommender import ItemContent, MappedItems, Person
 from models.recommender_bundle import HISTORY, Bundle
 from models.semantic_id import SemanticIds
@@ -24,13 +32,16 @@ class BundledRecommender:
         weights: What a click, a like, a finished play and the time played are worth.
 
     Raises:
-        RankingInputError: the manifest's ranking layout is not one.
+        RankingInputError: the manifest's ranking layout is not one, or not that of this release.
     """
 
     def __init__(self, bundle: Bundle, weights: RankingWeights) -> None:
         manifest = bundle.manifest
         self._bundle = bundle
         self._layout = RankingLayout.from_manifest(manifest.ranking)
+        told = tuple((each.name, each.size) for each in manifest.fields)
+        if told != self._layout.fields or manifest.dense != DENSE or manifest.groups != GROUPS:
+            raise RankingInputError(f"version {manifest.version}: the ranker's inputs are not those of this release")
         self._mapper = ContentMapper(
             bundle.map_content, Layout(manifest.parts, manifest.tags, manifest.content_version)
         )
@@ -94,10 +105,11 @@ class BundledRecommender:
         """See `Recommender`, and `models.ranker.RankingWeights` for what the score means."""
         return self._ranker.rank(self._columns(person), items)
 
-    def likelihood(self, score: NDArray[np.float32], boundary: float, cold: NDArray[np.bool_]) -> NDArray[np.float32]:
+    def likelihood(self, score: NDArray[np.float32], boundary: float, mapped: NDArray[np.bool_]) -> NDArray[np.float32]:
         """See `Recommender`; by the manifest's calibration."""
-        warm, fresh = self._bundle.manifest.calibration.warm, self._bundle.manifest.calibration.cold
-        slope, offset = np.where(cold, fresh.slope, warm.slope), np.where(cold, fresh.offset, warm.offset)
+        trained, placed = self._bundle.manifest.calibration.warm, self._bundle.manifest.calibration.cold
+        slope = np.where(mapped, placed.slope, trained.slope)
+        offset = np.where(mapped, placed.offset, trained.offset)
         likely: NDArray[np.float32] = (1.0 / (1.0 + np.exp(-slope * (score - boundary) - offset))).astype(np.float32)
         return likely
 

@@ -11,8 +11,14 @@ from numpy.typing import NDArray
 
 from models.ranking_features import ItemColumns
 
+LAST_YEAR = 9999
 SURE = 0.5
 """Probability from which a class counts as a tag, in training and online."""
+
+
+def known_year(year: int | None) -> int:
+    """A year as models are told it: 0 where it is unknown or none at all."""
+    return year if year is not None and 0 < year <= LAST_YEAR else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +114,6 @@ class Recommender(Protocol):
         """How much a user would make of items [n]: float32 [n], larger is better."""
         ...
 
-    def likelihood(self, score: NDArray[np.float32], boundary: float, cold: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """Calibrated probability [n] that the user plays items of these scores, comparable between cold and warm."""
+    def likelihood(self, score: NDArray[np.float32], boundary: float, mapped: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """Calibrated probability [n] that the user plays items of these scores, trained and ``mapped`` ones alike."""
         ...

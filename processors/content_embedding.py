@@ -9,8 +9,11 @@ stores    objects: vectors; `item_indexing` brings those of published items to F
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
+from typing import Any
 
 import numpy as np
 import safetensors.numpy
@@ -22,6 +25,7 @@ from models.audio_embedding import MTT_TAGS, AudioEncoder, AudioFeatures
 from models.content_vector import ContentVectoriser
 from models.image_embedding import ImageEncoder
 from models.media.analysis import from_blob
+from models.parallel_extraction import ParallelExtraction
 from models.text_embedding import TextEncoder
 from processors.runtime.processor import Emit, Offload, capability
 from schemas.common import Label
@@ -34,6 +38,8 @@ from schemas.topics import CONTENT_EMBEDDED, MEDIA_ANALYSED
 Vector = NDArray[np.float32]
 TEXT_CHARS = 2000
 AUDIO_TAGS = 8
+BESIDE = 2
+"""Threads for the second and third part of an item."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +51,14 @@ class Encoders:
         image: Frames -> 1280 values.
         text: Text -> 384 values.
         joint: The three -> one vector.
+        parallel: Runs the first three of an item side by side.
     """
 
     audio: AudioEncoder
     image: ImageEncoder
     text: TextEncoder
     joint: ContentVectoriser
+    parallel: ParallelExtraction = field(default_factory=lambda: ParallelExtraction(BESIDE))
 
     @property
     def versions(self) -> dict[str, str]:
@@ -135,22 +143,24 @@ def embed(event: MediaAnalysed, blob: bytes | None, encoders: Encoders) -> Embed
     Raises:
         BadEventError: it has none: no sound, no picture and no text.
     """
-    audio = image = text = None
-    tags: tuple[Label, ...] = ()
-    if blob is not None:
-        arrays = from_blob(blob).arrays
-        if len(arrays["frames"]):
-            image = encoders.image.pool(arrays["frames"])
-        if len(arrays["logmel"]):
-            heard = encoders.audio.encode(arrays["logmel"])
-            audio = heard.embedding
-            tags = _strongest(heard)
+    arrays = {} if blob is None else from_blob(blob).arrays
     words = item_text(event)
+    parts: dict[str, Callable[[], Any]] = {}
+    # the slowest first: it runs here, the others beside it
+    if len(arrays.get("logmel", ())):
+        parts["audio"] = partial(encoders.audio.encode, arrays["logmel"])
     if words:
-        text = encoders.text.encode([words], role="passage")[0]
-    if audio is None and image is None and text is None:
+        parts["text"] = partial(encoders.text.encode, [words], role="passage")
+    if len(arrays.get("frames", ())):
+        parts["image"] = partial(encoders.image.pool, arrays["frames"])
+    if not parts:
         raise BadEventError("nothing to embed: no sound, no picture, no text", code="nothing-to-embed")
-    return Embedding(audio, image, text, encoders.joint.join(audio=audio, image=image, text=text), tags)
+    found = encoders.parallel.run(parts)
+    heard, image = found.get("audio"), found.get("image")
+    audio = None if heard is None else heard.embedding
+    text = found["text"][0] if "text" in found else None
+    joint = encoders.joint.join(audio=audio, image=image, text=text)
+    return Embedding(audio, image, text, joint, () if heard is None else _strongest(heard))
 
 
 def _strongest(heard: AudioFeatures) -> tuple[Label, ...]:

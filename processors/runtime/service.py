@@ -86,7 +86,7 @@ def build_app(wiring: Wiring) -> FastAPI:
             await wiring.redis.execute_command("PING")
 
     model = wiring.active_model(metrics.registry)
-    keeper = LearnedKeeper(catalogue, lambda: RecommenderInUse(model).now)
+    keeper = LearnedKeeper(catalogue, lambda: RecommenderInUse(model).now, lambda: followers[0].caught_up)
     served = ServedLog(wiring.publisher, metrics.registry, settings.experiments.log_queue)
     _show(metrics, settings)
     gate = gate_of(settings)

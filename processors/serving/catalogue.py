@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 import numpy as np
 import structlog
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from features.ports import Vector
 from features.views import CONTENT_JOINT
 from models.ranking_features import ItemColumns
-from models.recommender import SURE, ItemContent, MappedItems
+from models.recommender import SURE, ItemContent, MappedItems, known_year
 from processors.serving.candidates import Candidates
 from processors.serving.decoding import Decoder
 from processors.serving.item_table import KIND_CODE, ItemTable, Mask, Rows
@@ -135,7 +136,7 @@ class CatalogueSnapshot:
         columns.published_ms[row] = int(change.occurred_at.timestamp() * 1000)
         columns.alive[row] = True
         columns.labels[row] = tuple(label.name for label in change.labels if label.score >= SURE)
-        columns.year[row] = change.release_year or 0
+        columns.year[row] = known_year(change.release_year)
         columns.changes[row] += 1
         self.changed.set()
         self._set_plays(row, change.item_id)
@@ -207,15 +208,15 @@ class CatalogueSnapshot:
                 done += len(taken.rows)
         return done
 
-    def add_learned(self, space: LearnedSpace) -> None:
-        """Keep a space up from now on; the last one added that was ever `use_learned` answers."""
+    def keep_learned(self, space: LearnedSpace) -> None:
+        """Keep a space up from now on, beside that in use; it takes the place of one that was never used."""
         with self._lock:
-            self._learned.append(space)
+            self._learned = [each for each in self._learned if each is self._in_use] + [space]
 
     def use_learned(self, space: LearnedSpace) -> None:
-        """Answer from this space, and forget those before it."""
+        """Answer from this space. The one before is kept up for the requests that have it in hand."""
         with self._lock:
-            self._learned = [each for each in self._learned if each is space]
+            self._learned = [each for each in (self._in_use, space) if each is not None]
             self._in_use = space
 
     def unmapped(self, space: LearnedSpace, limit: int) -> Waiting:
@@ -284,11 +285,15 @@ class CatalogueSnapshot:
     ) -> list[Candidates]:
         """For each limit and filter the items of the largest inner product with ``vector`` [D of the space].
 
-        Best first; score = that product; similarity = that with ``compare``, in the space of the content.
+        Best first; score = that product; similarity = that with ``compare``, in the space of the content; reason =
+        ``learned`` where training placed the item, ``mapped`` where its content did.
         """
         with self._lock:
             found = space.vectors.search_each(vector, [(limit, self._filter(where)) for limit, where in asked])
-            return [self._candidates(rows, self._likeness(rows, compare), scores) for rows, scores in found]
+            return [
+                replace(self._candidates(rows, self._likeness(rows, compare), scores), reason=space.reasons(rows))
+                for rows, scores in found
+            ]
 
     def columns_of(self, space: LearnedSpace, item_ids: Sequence[str], now_ms: int) -> tuple[Rows, ItemColumns]:
         """What ranking is told of items.
@@ -299,36 +304,21 @@ class CatalogueSnapshot:
         with self._lock:
             found = [(place, row) for place, item in enumerate(item_ids) if (row := self._table.row(item)) is not None]
             places, rows = np.array(found, np.int64).reshape(-1, 2).T
-            columns = self._table.columns
-            plays = columns.plays[rows]
-            return places, ItemColumns(
-                row=space.trained[rows].astype(np.int64),
-                tagged=space.tagged[rows],
-                year=columns.year[rows],
-                kind=columns.kind[rows],
-                codes=space.codes[rows].astype(np.int64),
-                plays=plays,
-                completion=columns.completions[rows] / np.maximum(plays, 1),
-                age_days=np.maximum(0, now_ms - columns.published_ms[rows]) / (24 * HOUR_MS),
-                cold=self._cold_among(rows),
-                vector=space.vectors.rows(rows),
-            )
+            return places, space.columns(self._table, rows, now_ms)
 
-    def vectors_of(self, item_ids: Sequence[str]) -> NDArray[np.float32]:
-        """Vectors of items [n, D]: the recommender's, or those of the content before there is one.
-
-        Zeros for an item that has none or is not published.
-        """
+    def vectors_of(self, space: LearnedSpace | None, item_ids: Sequence[str]) -> NDArray[np.float32]:
+        """Vectors of items [n, D] in a space; None: those of their content. Zeros for an item that has none."""
         with self._lock:
-            space = self._content if self._in_use is None else self._in_use.vectors
+            vectors = self._content if space is None else space.vectors
             rows = np.array([self._table.row(item) or 0 for item in item_ids], np.int64)
             known = np.array([self._table.row(item) is not None for item in item_ids], np.bool_)
-            return np.where(known[:, None], space.rows(rows), np.float32(0))
+            return np.where(known[:, None], vectors.rows(rows), np.float32(0))
 
     def placed(self, space: LearnedSpace, item_id: str) -> Placed | None:
         """How the space holds a published item; None if it does not."""
         with self._lock:
             row = self._table.row(item_id)
+            space.reach(self._table.size)
             return None if row is None else space.placed(row, cold=bool(self._cold_among(np.array([row]))[0]))
 
     def popular(self, limit: int, where: Where, now_ms: int) -> Candidates:

@@ -40,14 +40,16 @@ def explain(
         "cold": placed.cold,
         "source": "trained" if placed.trained else "content",
         "parts": placed.parts,
-        "neighbours": _likest(catalogue, placed.vector, near.ids.tolist()),
-        "played": _likest(catalogue, placed.vector, [item for item in played if item != item_id]),
+        "neighbours": _likest(catalogue, space, placed.vector, near.ids.tolist()),
+        "played": _likest(catalogue, space, placed.vector, [item for item in played if item != item_id]),
     }
 
 
-def _likest(catalogue: CatalogueSnapshot, vector: Vector, item_ids: Sequence[str]) -> list[dict[str, Any]]:
+def _likest(
+    catalogue: CatalogueSnapshot, space: LearnedSpace, vector: Vector, item_ids: Sequence[str]
+) -> list[dict[str, Any]]:
     """Those items by their cosine to a vector, the nearest first."""
-    vectors = catalogue.vectors_of(item_ids)
+    vectors = catalogue.vectors_of(space, item_ids)
     lengths = np.linalg.norm(vectors, axis=1) * float(np.linalg.norm(vector))
     cosine = np.divide(vectors @ vector, lengths, out=np.zeros(len(vectors), np.float32), where=lengths > 0)
     best = np.argsort(-cosine, kind="stable")[:NEIGHBOURS]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
@@ -18,8 +19,7 @@ from processors.serving.user_reader import UserContext
 class LearnedRanker:
     """Scores the best ``ranked`` candidates of a cheap order; the others follow them in that order.
 
-    The cheap order is the baseline's with the recommender's own score in the place of the likeness of contents:
-    ``1.0 * cosine of user and item + 0.3 * popularity + ...``.
+    The cheap order is the baseline's, with the cosine of user and item in the recommender's space for that of contents.
 
     Args:
         catalogue: The items, with the space in use.
@@ -34,7 +34,7 @@ class LearnedRanker:
 
     async def rank(self, user: UserContext, candidates: Candidates, now: datetime) -> NDArray[np.float32]:
         """See ``Ranker``."""
-        space = self._catalogue.learned
+        space = user.space
         if space is None or not len(candidates):
             return await self._baseline.rank(user, candidates, now)
         known = person(self._catalogue, space, user, now)
@@ -42,9 +42,10 @@ class LearnedRanker:
         places = np.arange(len(candidates))
         scores: NDArray[np.float32] = np.full(len(candidates), -np.inf, np.float32)
         if len(candidates) > self._ranked:
-            cheap = await self._baseline.rank(user, candidates, now)
-            places = top(cheap, self._ranked)
-            scores = cheap
+            vector, _ = space.recommender.user(known)
+            cosine = _cosines(self._catalogue.vectors_of(space, candidates.ids.tolist()), vector)
+            scores = await self._baseline.rank(user, replace(candidates, similarity=cosine), now)
+            places = top(scores, self._ranked)
         published, items = self._catalogue.columns_of(space, candidates.ids[places].tolist(), now_ms)
         ranked = places[published]
         found = space.recommender.rank(known, items)
@@ -55,3 +56,11 @@ class LearnedRanker:
         answer[ranked] = found
         answer[order] = found.min(initial=0.0) - 1.0 - np.arange(len(order), dtype=np.float32) / len(candidates)
         return answer
+
+
+def _cosines(vectors: NDArray[np.float32], vector: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Cosine of each of vectors [n, D] with a vector [D]; 0 for a vector of zeros."""
+    lengths = np.linalg.norm(vectors, axis=1) * float(np.linalg.norm(vector))
+    cosines: NDArray[np.float32] = np.zeros(len(vectors), np.float32)
+    np.divide(vectors @ vector, lengths, out=cosines, where=lengths > 0)
+    return cosines

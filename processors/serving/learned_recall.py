@@ -7,10 +7,10 @@ are made comparable by a calibration that the bundle brings (probability of a pl
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.recommender import Recommender
 from processors.serving.candidates import Candidates, joined
@@ -27,6 +27,8 @@ SPARE = 2
 class LearnedRecaller:
     """Finds candidates by the recommender in use, and what it cannot find by the baseline's means.
 
+    A cold item that the boundary refuses is in no answer, unless there is nothing else at all.
+
     Args:
         catalogue: The items, with the space in use.
         baseline: Fills up; answers alone while no recommender was published.
@@ -42,13 +44,24 @@ class LearnedRecaller:
 
     async def recall(self, user: UserContext, wanted: Wanted) -> Candidates:
         """See ``Recaller``."""
-        space = self._catalogue.learned
+        space = user.space
         if space is None:
             return await self._baseline.recall(user, wanted)
-        found = self._near(space, self.place(space, user), user, wanted)
+        known = self.place(space, user)
+        found = self._near(space, known, user, wanted)
         if len(found) == wanted.limit:
             return found
-        return filled(found, await self._baseline.recall(user, wanted), wanted.limit)
+        others = await self._baseline.recall(user, wanted)
+        refused = self._refused(space, known, others)
+        if not len(found) and refused.all():
+            return others
+        return filled(found, others.take(~refused), wanted.limit)
+
+    def _refused(self, space: LearnedSpace, known: LearnedUser, found: Candidates) -> NDArray[np.bool_]:
+        """Cold candidates whose score is not above the boundary, bool [n]; what the space does not hold has none."""
+        vectors = self._catalogue.vectors_of(space, found.ids.tolist())
+        refused: NDArray[np.bool_] = found.cold & vectors.any(axis=1) & (vectors @ known.vector <= known.boundary)
+        return refused
 
     def place(self, space: LearnedSpace, user: UserContext) -> LearnedUser:
         """The user in the space."""
@@ -67,6 +80,5 @@ class LearnedRecaller:
 
 
 def _likely(found: Candidates, recommender: Recommender, user: LearnedUser) -> Candidates:
-    likely = recommender.likelihood(found.score, user.boundary, found.cold)
-    reasons = np.where(found.cold, Candidates.code("mapped"), Candidates.code("learned")).astype(np.int8)
-    return replace(found, score=likely, reason=reasons)
+    mapped = found.reason == Candidates.code("mapped")
+    return found.scored(recommender.likelihood(found.score, user.boundary, mapped))

@@ -13,9 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.ports import Vector
+from features.views import CONTENT_JOINT
+from models.ranking_features import ItemColumns
 from models.recommender import ItemContent, MappedItems, Recommender
-from processors.serving.item_table import FIRST_ROWS, Mask, Rows
+from processors.serving.candidates import Candidates
+from processors.serving.item_table import FIRST_ROWS, ItemTable, Mask, Rows
+from processors.serving.popularity import HOUR_MS
 from processors.serving.search_space import EXACT_BELOW, SearchSpace
+
+DAY_MS = 24 * HOUR_MS
+NO_YEARS = np.zeros(0, np.int16)
 
 
 @dataclass(frozen=True)
@@ -64,10 +71,12 @@ class LearnedSpace:
     def __init__(self, recommender: Recommender, *, exact_below: int = EXACT_BELOW) -> None:
         self.recommender = recommender
         self.vectors = SearchSpace(recommender.dim, metric="ip", exact_below=exact_below)
+        # how wide codes and tags are, it tells only with an answer
+        none = recommender.map(ItemContent((), np.zeros((0, CONTENT_JOINT.dim), np.float32), (), (), NO_YEARS))
         self.trained: NDArray[np.int32] = np.full(FIRST_ROWS, -1, np.int32)
         self.gates: NDArray[np.float32] = np.zeros((FIRST_ROWS, len(recommender.parts)), np.float32)
-        self.codes: NDArray[np.int16] = np.zeros((FIRST_ROWS, 0), np.int16)
-        self.tagged: Mask = np.zeros((FIRST_ROWS, 0), np.bool_)
+        self.codes: NDArray[np.int16] = np.full((FIRST_ROWS, none.codes.shape[1]), -1, np.int16)
+        self.tagged: Mask = np.zeros((FIRST_ROWS, none.tagged.shape[1]), np.bool_)
         self._seen: NDArray[np.int64] = np.full(FIRST_ROWS, -1, np.int64)
 
     @property
@@ -77,15 +86,11 @@ class LearnedSpace:
 
     def behind(self, changes: NDArray[np.int64], alive: Mask, limit: int) -> Rows:
         """At most ``limit`` published rows that are not mapped as they are."""
-        self._reach(len(changes))
+        self.reach(len(changes))
         return np.flatnonzero(alive & (self._seen[: len(changes)] != changes))[:limit]
 
     def put(self, waiting: Waiting, mapped: MappedItems, still: Mask) -> None:
         """Take what was computed, for those rows that did not change meanwhile (``still``)."""
-        if not self.codes.shape[1]:
-            self.codes = np.full((len(self.trained), mapped.codes.shape[1]), -1, np.int16)
-        if not self.tagged.shape[1]:
-            self.tagged = np.zeros((len(self.trained), mapped.tagged.shape[1]), np.bool_)
         for place in np.flatnonzero(still).tolist():
             row = int(waiting.rows[place])
             self._seen[row] = waiting.changes[place]
@@ -97,8 +102,34 @@ class LearnedSpace:
         self.tagged[rows] = mapped.tagged[still]
 
     def release(self, row: int) -> None:
-        """Forget a row; another item may get it."""
+        """Forget a row; another item may get it, which must not be taken for this one."""
+        self.reach(row + 1)
         self.vectors.set(row, None)
+        self.trained[row], self.gates[row], self.codes[row], self.tagged[row] = -1, 0, -1, False
+        self._seen[row] = -1
+
+    def columns(self, table: ItemTable, rows: Rows, now_ms: int) -> ItemColumns:
+        """What ranking is told of rows of the table [n]."""
+        self.reach(table.size)
+        known, plays = table.columns, table.columns.plays[rows]
+        return ItemColumns(
+            row=self.trained[rows].astype(np.int64),
+            tagged=self.tagged[rows],
+            year=known.year[rows],
+            kind=known.kind[rows],
+            codes=self.codes[rows].astype(np.int64),
+            plays=plays,
+            completion=known.completions[rows] / np.maximum(plays, 1),
+            age_days=np.maximum(0, now_ms - known.published_ms[rows]) / DAY_MS,
+            # as the ranker was trained: not whether recall counts it among the cold ones
+            cold=plays == 0,
+            vector=self.vectors.rows(rows),
+        )
+
+    def reasons(self, rows: Rows) -> NDArray[np.int8]:
+        """By which means each row was placed, as `Candidates.reason` has it."""
+        learned, mapped = Candidates.code("learned"), Candidates.code("mapped")
+        return np.where(self.trained[rows] >= 0, learned, mapped).astype(np.int8)
 
     def placed(self, row: int, *, cold: bool) -> Placed | None:
         """What is known of a row; None if it is not placed."""
@@ -109,7 +140,8 @@ class LearnedSpace:
         parts = {name: weight for name, weight in weights if weight > 0.0}
         return Placed(vector, bool(self.trained[row] >= 0), parts, cold)
 
-    def _reach(self, size: int) -> None:
+    def reach(self, size: int) -> None:
+        """Have room for so many rows."""
         missing = size - len(self._seen)
         if missing <= 0:
             return

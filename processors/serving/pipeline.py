@@ -26,7 +26,7 @@ from processors.serving.learned_recall import LearnedRecaller
 from processors.serving.parts import ServiceParts
 from processors.serving.ranking import BaselineRanker, Ranker, choose
 from processors.serving.recall import PartitionedRecaller, Recaller, Wanted
-from processors.serving.user_reader import UserReader
+from processors.serving.user_reader import UserContext, UserReader
 from schemas.ids import stable_id
 from schemas.recommendation import ListedItem, ListServed
 
@@ -127,37 +127,30 @@ class Pipeline:
         )
         found = await self.recallers[mechanism.recaller].recall(user, wanted)
         ranked = found.scored(await self.rankers[mechanism.ranker].rank(user, found, self._parts.now()))
-        order = self._order(ranked, asked.limit, mechanism.mmr_lambda)
-        chosen = choose(ranked, asked.limit, mechanism.cold_share, order)
+        order = self._order(user, ranked, asked.limit, mechanism.mmr_lambda)
+        chosen = choose(ranked, asked.limit, mechanism.cold_share, order, _of_quota(ranked))
         request_id = str(uuid.uuid4())
         propensity: NDArray[np.float64] = np.ones(len(chosen))
         if mechanism.explore is not None:
             chosen, propensity = explore(chosen, ranked, mechanism.explore, request_id)
-        answer = Answer(request_id, chosen, self.model_version, user.degraded)
+        answer = Answer(request_id, chosen, version_of(user), user.degraded)
         self._note(asked, answer, assignment, propensity)
         return answer
 
     async def explain(self, user_id: str, item_id: str) -> dict[str, Any] | None:
         """Why an item would be offered to a user; None without a recommender, or where it does not hold the item."""
-        space = self._catalogue.learned
-        if space is None:
-            return None
         user = await self.users.read(user_id)
-        return explain(self._catalogue, space, item_id, self._learned.place(space, user), user.played)
+        if user.space is None:
+            return None
+        return explain(self._catalogue, user.space, item_id, self._learned.place(user.space, user), user.played)
 
-    @property
-    def model_version(self) -> str:
-        """Version of the recommender in use; empty: none."""
-        learned = self._catalogue.learned
-        return "" if learned is None else learned.version
-
-    def _order(self, ranked: Candidates, limit: int, mmr_lambda: float) -> NDArray[np.int64] | None:
+    def _order(self, user: UserContext, ranked: Candidates, limit: int, mmr_lambda: float) -> NDArray[np.int64] | None:
         """Places by marginal relevance; None where the score alone decides."""
         if mmr_lambda >= 1.0:
             return None
         best = np.argsort(-ranked.score, kind="stable")
         pool, rest = np.split(best, [max(self._settings.diversify, limit)])
-        vectors = self._catalogue.vectors_of(ranked.ids[pool].tolist())
+        vectors = self._catalogue.vectors_of(user.space, ranked.ids[pool].tolist())
         chosen = maximal_marginal_relevance(ranked.score[pool], vectors, mmr_lambda, len(pool))
         return np.concatenate([pool[chosen], rest])
 
@@ -180,3 +173,18 @@ class Pipeline:
                 degraded=answer.degraded,
             )
         )
+
+
+def version_of(user: UserContext) -> str:
+    """Version of the recommender that a request is answered with; empty: none."""
+    return "" if user.space is None else user.space.version
+
+
+def _of_quota(ranked: Candidates) -> NDArray[np.bool_]:
+    """Cold candidates that places are kept for: those that the recommender let pass, where it found any.
+
+    The others are cold ones that it refused, or does not know, and that only fill up.
+    """
+    placed = np.isin(ranked.reason, [Candidates.code("learned"), Candidates.code("mapped")])
+    passed: NDArray[np.bool_] = ranked.cold & placed
+    return passed if placed.any() else ranked.cold

@@ -61,7 +61,13 @@ class BaselineRanker:
         return scores.astype(np.float32)
 
 
-def choose(candidates: Candidates, limit: int, cold_share: float, order: NDArray[np.int64] | None = None) -> Candidates:
+def choose(
+    candidates: Candidates,
+    limit: int,
+    cold_share: float,
+    order: NDArray[np.int64] | None = None,
+    entitled: NDArray[np.bool_] | None = None,
+) -> Candidates:
     """The first ``limit`` in an order, with at least the quota of cold ones among them.
 
     As many cold items as the quota says (or as there are) take part even where warm ones come first; the answer is
@@ -72,10 +78,11 @@ def choose(candidates: Candidates, limit: int, cold_share: float, order: NDArray
         limit: Most items.
         cold_share: Share of the places that cold items get at least.
         order: Candidates by place, best first; None: by score.
+        entitled: Cold ones that places are kept for, bool [n]; None: all.
     """
     if order is None:
         order = np.argsort(-candidates.score, kind="stable")
-    is_cold = candidates.cold[order]
+    is_cold = (candidates.cold if entitled is None else entitled)[order]
     of_quota = is_cold & (np.cumsum(is_cold) <= quota(limit, cold_share))
     others = np.cumsum(~of_quota) <= max(0, limit - int(of_quota.sum()))
     return candidates.take(order[of_quota | others])

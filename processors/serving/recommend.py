@@ -20,7 +20,7 @@ from processors.serving.fields import Id, QueryId, require_id
 from processors.serving.item_table import KINDS
 from processors.serving.json_edge import read_json, validate
 from processors.serving.parts import ServiceParts
-from processors.serving.pipeline import Asked, Pipeline
+from processors.serving.pipeline import Asked, Pipeline, version_of
 from processors.serving.problems import ProblemError
 from processors.serving.recall import Wanted
 from processors.serving.where import Where
@@ -110,7 +110,7 @@ class RecommendRoutes:
         user = await self._pipeline.users.read(asked.user)
         wanted = Wanted(asked.limit, self._settings.cold_share, _only(asked.kind))
         found = await self._pipeline.recallers[self._settings.recaller].recall(user, wanted)
-        return self._answer(found, user.degraded, {"model_version": self._pipeline.model_version})
+        return self._answer(found, user.degraded, {"model_version": version_of(user)})
 
     async def rank(self, request: Request) -> Response:
         """The given items in order; those that are not published are named in `unknown`."""
@@ -122,9 +122,7 @@ class RecommendRoutes:
         published = set(found.ids)
         unknown = [item for item in dict.fromkeys(asked.item_ids) if item not in published]
         best_first = ranked.take(np.argsort(-ranked.score, kind="stable"))
-        return self._answer(
-            best_first, user.degraded, {"unknown": unknown, "model_version": self._pipeline.model_version}
-        )
+        return self._answer(best_first, user.degraded, {"unknown": unknown, "model_version": version_of(user)})
 
     async def explain(self, user: QueryId, item: str) -> Response:
         """Why the recommender in use would offer an item to a user, or would not.

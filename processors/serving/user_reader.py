@@ -12,6 +12,7 @@ import structlog
 from features.ports import FeatureReader, FeatureRow, Vector
 from features.views import USER_PROFILE, USER_TASTE
 from processors.serving.catalogue import CatalogueSnapshot
+from processors.serving.learned_space import LearnedSpace
 from schemas.errors import UnavailableError
 
 FEATURES_TIMEOUT_S = 0.25
@@ -49,6 +50,7 @@ class UserContext:
         completion_rate: Share of these that were finished, 0..1.
         profile: Demographics.
         degraded: Parts that did not answer: ``features``.
+        space: The recommender that the whole request is answered with; None: none is in use.
     """
 
     user_id: str
@@ -60,6 +62,7 @@ class UserContext:
     completion_rate: float = 0.0
     profile: Profile = field(default_factory=Profile)
     degraded: tuple[str, ...] = ()
+    space: LearnedSpace | None = None
 
 
 class UserReader:
@@ -78,8 +81,8 @@ class UserReader:
                 )
         except (UnavailableError, TimeoutError) as error:
             log.warning("features away", error=str(error) or "timeout")
-            return UserContext(user_id, degraded=("features",))
-        known = UserContext(user_id, profile=_profile(profile))
+            return UserContext(user_id, degraded=("features",), space=self._catalogue.learned)
+        known = UserContext(user_id, profile=_profile(profile), space=self._catalogue.learned)
         return known if taste is None else self._with_taste(known, taste)
 
     def following(self, user: UserContext, seeds: tuple[str, ...]) -> UserContext:

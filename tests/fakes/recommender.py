@@ -58,5 +58,5 @@ class FakeRecommender:
         liked = (person.heard.tagged[person.completion > 0.9]).any(axis=0)
         return items.vector @ self.user(person)[0] + 0.1 * (items.tagged & liked).any(axis=1)
 
-    def likelihood(self, score: np.ndarray, boundary: float, cold: np.ndarray) -> np.ndarray:
+    def likelihood(self, score: np.ndarray, boundary: float, mapped: np.ndarray) -> np.ndarray:
         return (1.0 / (1.0 + np.exp(boundary - score))).astype(np.float32)

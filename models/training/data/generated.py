@@ -161,7 +161,7 @@ def _listeners(
     tastes = weights @ centres + random.normal(size=(count, DIM)) * 0.25 / np.sqrt(DIM)
     return (
         Users(
-            tuple(f"u{number}" for number in range(count)),
+            tuple(str(number) for number in range(count)),
             age.astype(np.int16),
             gender.astype(np.int8),
             _work(age, random),

@@ -8,6 +8,7 @@ import pytest
 from features.ports import FeatureRow
 from features.views import USER_PROFILE, USER_TASTE
 from processors.runtime.experiment_settings import ArmParameters, Experiment, ExperimentArm, Experiments
+from processors.runtime.settings import Recommend as RecommendSettings
 from processors.runtime.settings import Settings
 from processors.serving.candidates import REASONS
 from processors.serving.diversity import maximal_marginal_relevance
@@ -50,15 +51,22 @@ async def ask(made: Service, **query: object) -> dict:
     return answer.json()
 
 
-async def test_warm_items_are_learned_cold_ones_mapped_and_the_rest_filled_up() -> None:
-    made = service(FakeRecommender(boundary=0.5))
+TRAINED = {
+    **{f"rock-warm-{number}": (1.0, 0.0, 0.0) for number in range(2)},
+    **{f"jazz-warm-{number}": (0.0, 1.0, 0.0) for number in range(2)},
+}
+
+
+async def test_trained_items_are_learned_others_mapped_and_the_rest_filled_up() -> None:
+    made = service(FakeRecommender(trained=TRAINED, boundary=0.5))
     plays(made, "u", "rock-warm-0")
     found = await ask(made, limit=20)
     reasons = {each["item_id"]: each["reason"] for each in found["items"]}
     assert reasons["rock-warm-1"] == "learned"
     assert reasons["rock-cold-0"] == reasons["rock-cold-1"] == "mapped"
-    # under the boundary, or nowhere in the space: the baseline fills up with them
-    assert {reasons[each] for each in ("jazz-cold-0", "folk-cold", "plain")} <= {"taste", "fresh"}
+    # nowhere in the space: the baseline fills up with it; under the boundary: in no answer
+    assert reasons["plain"] in {"taste", "fresh"}
+    assert not {"jazz-cold-0", "jazz-cold-1", "folk-cold"} & set(reasons)
     assert "rock-warm-0" not in reasons
     assert found["model_version"] == "r-1"
 
@@ -68,13 +76,20 @@ async def test_recall_holds_the_quota_and_the_boundary() -> None:
     plays(made, "u", "rock-warm-0")
     async with made.client() as client:
         answer = (await client.post("/v1/recall", json={"user": "u", "limit": 4})).json()
-    assert [each["item_id"] for each in answer["items"] if each["reason"] == "mapped"] == ["rock-cold-0"]
+    assert [each["item_id"] for each in answer["items"] if each["cold"]] == ["rock-cold-0"]
     made = service(FakeRecommender(boundary=1.5))
     plays(made, "u", "rock-warm-0")
     async with made.client() as client:
         answer = (await client.post("/v1/recall", json={"user": "u", "limit": 4})).json()
-    assert not [each for each in answer["items"] if each["reason"] == "mapped"]
-    assert len(answer["items"]) == 4
+    assert {each["item_id"] for each in answer["items"] if each["cold"]} <= {"plain"}
+
+
+async def test_where_the_boundary_refuses_all_there_is_they_are_better_than_nothing() -> None:
+    made = Service()
+    for number in range(3):
+        made.tell(labelled(f"rock-{number}", "rock"))
+    LearnedKeeper(made.catalogue, lambda: FakeRecommender(boundary=9.0)).step()
+    assert len((await ask(made, limit=3))["items"]) == 3
 
 
 async def test_without_plays_the_profile_decides() -> None:
@@ -114,14 +129,63 @@ def test_a_new_version_answers_only_when_every_item_is_in_it() -> None:
     assert set(while_filling) == {"r-1"}
     assert made.catalogue.learned.version == "r-2"
     assert not len(made.catalogue.unmapped(made.catalogue.learned, 10))
-    # the old one is not kept up any more
-    assert made.catalogue._learned == [made.catalogue.learned]
+    # the one before is kept up for requests under way, those before it are not
+    assert [space.version for space in made.catalogue._learned] == ["r-1", "r-2"]
+    active[0] = FakeRecommender("r-3")
+    keeper.step()
+    assert [space.version for space in made.catalogue._learned] == ["r-2", "r-3"]
+
+
+def test_a_version_that_fails_is_made_once_and_the_one_in_use_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+    old, broken = FakeRecommender("r-1"), FakeRecommender("r-2")
+    made = service()
+    active = [old]
+    keeper = LearnedKeeper(made.catalogue, lambda: active[0])
+    keeper.step()
+    active[0] = broken
+    mapping, batches = broken.map, []
+
+    def failing(content):
+        if len(content.ids):
+            batches.append(len(content.ids))
+            if len(batches) > 1:
+                raise ValueError("broken")
+        return mapping(content)
+
+    broken.map = failing
+    for number in range(100):
+        made.tell(labelled(f"more-{number}", "rock"))
+    for _ in range(4):
+        with pytest.raises(ValueError, match="broken"):
+            keeper.step()
+    assert [space.version for space in made.catalogue._learned] == ["r-1", "r-2"]
+    # its first batch was followed by one of the space in use
+    assert made.catalogue.placed(made.catalogue.learned, "more-0") is not None
+
+
+def test_a_space_in_use_before_there_are_items_knows_how_wide_everything_is() -> None:
+    made = Service()
+    LearnedKeeper(made.catalogue, FakeRecommender).step()
+    made.tell(labelled("first", "rock"))
+    places, columns = made.catalogue.columns_of(made.catalogue.learned, ["first", "none"], 0)
+    assert places.tolist() == [0]
+    assert (columns.tagged.shape, columns.codes.shape) == ((1, 3), (1, 1))
+    assert columns.row.tolist() == [-1]
+
+
+def test_rows_that_the_keeper_has_not_seen_yet_can_be_asked_for() -> None:
+    made = service(FakeRecommender())
+    for number in range(600):
+        made.tell(labelled(f"more-{number}", "rock"))
+    _, columns = made.catalogue.columns_of(made.catalogue.learned, ["more-599"], 0)
+    assert (columns.row.tolist(), columns.vector.any()) == ([-1], False)
+    assert made.catalogue.placed(made.catalogue.learned, "more-599") is None
 
 
 def test_an_item_that_changes_while_it_is_mapped_waits_again() -> None:
     made = service()
     space = LearnedSpace(FakeRecommender())
-    made.catalogue.add_learned(space)
+    made.catalogue.keep_learned(space)
     made.catalogue.use_learned(space)
     waiting = made.catalogue.unmapped(space, 100)
     made.tell(labelled("folk-cold", "jazz", seq=2, kind="audio"))
@@ -138,6 +202,8 @@ def test_a_row_that_another_item_gets_is_not_found_by_the_old_vector() -> None:
     assert made.catalogue.placed(space, "folk-cold") is None
     made.tell(labelled("new", "rock"))
     assert made.catalogue.placed(space, "new") is None
+    _, columns = made.catalogue.columns_of(space, ["new"], 0)
+    assert (columns.row.tolist(), columns.tagged.any(), columns.codes.tolist()) == ([-1], False, [[-1]])
     made.keeper.step()
     assert made.catalogue.placed(space, "new").vector.tolist() == [1, 0, 0]
 
@@ -184,7 +250,7 @@ async def test_every_list_is_noted_with_the_arms_that_made_it() -> None:
         ExperimentArm(name="new", buckets=((500, 1000),), parameters=ArmParameters(recaller="learned")),
     )
     experiment = Experiment(name="learned-recall", layer="recall", arms=halves, control="as-before")
-    made = service(FakeRecommender(), Settings(experiments=Experiments(defined=(experiment,))))
+    made = service(FakeRecommender(trained=TRAINED), Settings(experiments=Experiments(defined=(experiment,))))
     reasons: dict[str, set[str]] = {"as-before": set(), "new": set()}
     for number in range(30):
         found = await ask(made, user=f"u-{number}", limit=3)
@@ -204,7 +270,7 @@ async def test_an_arm_that_explores_logs_the_chances() -> None:
         ExperimentArm(name="none", buckets=((999, 1000),)),
     )
     experiment = Experiment(name="explore", layer="mechanism", arms=arms, control="none")
-    made = service(FakeRecommender(), Settings(experiments=Experiments(defined=(experiment,))))
+    made = service(FakeRecommender(boundary=-1.0), Settings(experiments=Experiments(defined=(experiment,))))
     seen = set()
     for number in range(20):
         await ask(made, user=f"u-{number}", limit=4)
@@ -225,6 +291,57 @@ def test_marginal_relevance_puts_the_like_apart() -> None:
     assert maximal_marginal_relevance(score, vectors, 0.0, 2).tolist() == [0, 2]
     assert maximal_marginal_relevance(score[:0], vectors[:0], 0.5, 3).tolist() == []
     assert maximal_marginal_relevance(np.float32([2, 2]), vectors[:2], 0.7, 5).tolist() == [0, 1]
+
+
+async def test_the_cheap_order_before_the_ranker_follows_the_recommender_too() -> None:
+    made = service(FakeRecommender(), Settings(recommend=RecommendSettings(ranked=3, cold_share=0.0)))
+    for number in range(30):
+        made.tell(labelled(f"hit-{number}", "rock"))
+        made.tell(counted(f"hit-{number}", 5000))
+    made.keeper.step()
+    plays(made, "u", "jazz-warm-0")
+    found = await ask(made, limit=3)
+    assert {each["item_id"] for each in found["items"]} <= {"jazz-warm-1", "jazz-cold-0", "jazz-cold-1"}
+
+
+async def test_ranking_puts_what_it_does_not_score_below_in_order() -> None:
+    made = service(FakeRecommender(), Settings(recommend=RecommendSettings(ranked=2)))
+    plays(made, "u", "jazz-warm-0")
+    ids = ["rock-warm-0", "jazz-cold-0", "folk-cold", "jazz-warm-1", "unknown"]
+    async with made.client() as client:
+        answer = (await client.post("/v1/rank", json={"user": "u", "item_ids": ids})).json()
+    scores = [each["score"] for each in answer["items"]]
+    assert {each["item_id"] for each in answer["items"][:2]} == {"jazz-cold-0", "jazz-warm-1"}
+    assert scores == sorted(scores, reverse=True)
+    assert len(set(scores[1:])) == 3
+    assert answer["unknown"] == ["unknown"]
+
+
+async def test_a_request_is_answered_by_one_version_though_another_comes_into_use_meanwhile() -> None:
+    made = service(FakeRecommender("r-1"))
+    plays(made, "u", "rock-warm-0")
+    active = FakeRecommender("r-2", dim=5)
+    read = made.features.read
+
+    async def slow(view, entity_ids):
+        answer = await read(view, entity_ids)
+        LearnedKeeper(made.catalogue, lambda: active).step()
+        return answer
+
+    made.features.read = slow
+    async with made.client() as client:
+        explained = await client.get("/v1/explanations/rock-cold-0", params={"user": "u"})
+    assert explained.json()["model_version"] == "r-2"
+    found = await ask(made)
+    assert found["model_version"] == made.served[-1].model_version == "r-2"
+
+
+@pytest.mark.parametrize(("told", "kept"), [(None, 0), (1999, 1999), (40_000, 0), (-3, 0)])
+def test_a_year_that_is_none_is_unknown(told: int | None, kept: int) -> None:
+    made = service(FakeRecommender())
+    made.tell(labelled("odd", "rock", release_year=told))
+    _, columns = made.catalogue.columns_of(made.catalogue.learned, ["odd"], 0)
+    assert columns.year.tolist() == [kept]
 
 
 def test_the_reasons_are_known_to_the_contract_of_answers() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 import orjson
@@ -58,13 +58,17 @@ async def redis_contents(client: RedisClient, address: str) -> AsyncIterator[tup
             yield key.decode(errors="replace"), b"\n".join([key, *parts])
 
 
-async def milvus_contents(index: MilvusIndex) -> AsyncIterator[tuple[str, bytes]]:
-    """Place and JSON of every row's id and scalars, through each alias.
+async def milvus_contents(index: MilvusIndex, recommender: Iterable[str] = ()) -> AsyncIterator[tuple[str, bytes]]:
+    """Place and JSON of every row's id and scalars, through each alias of the content's collections.
+
+    Args:
+        index: Reads them.
+        recommender: Names of the recommender's collections, see `features.milvus_versions.recommender_collections`.
 
     Raises:
         UnavailableError: Milvus does not answer.
     """
-    for alias in COLLECTIONS:
-        async for rows in index.scan(alias):
+    for name in (*COLLECTIONS, *recommender):
+        async for rows in index.scan(name):
             for row in rows:
-                yield f"{alias}/{row.id}", orjson.dumps([row.id, dict(row.scalars)])
+                yield f"{name}/{row.id}", orjson.dumps([row.id, dict(row.scalars)])

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pymilvus import MilvusClient
 
 from features.milvus_index import MilvusConfig, connect, ensure_collection, milvus_errors
-from features.views import Collection
+from features.views import RECOMMENDER_ITEMS, Collection, recommender_items
 
 TIMEOUT_S = 60.0
 
@@ -49,6 +49,16 @@ def named(config: MilvusConfig, aliases: Iterable[str]) -> dict[str, str]:
         return {alias: _named(client, alias) for alias in aliases}
 
 
+def recommender_collections(config: MilvusConfig) -> list[str]:
+    """Names of the collections that were made for versions of the recommender, in order.
+
+    Raises:
+        UnavailableError: Milvus does not answer.
+    """
+    with _client(config) as client:
+        return _recommender_collections(client)
+
+
 def rows(config: MilvusConfig, collections: Iterable[Collection]) -> dict[str, int | None]:
     """Number of rows by name; None where there is no such collection.
 
@@ -78,6 +88,32 @@ def drop(config: MilvusConfig, collections: Iterable[Collection]) -> None:
         for each in collections:
             if client.has_collection(each.name, timeout=TIMEOUT_S):
                 client.drop_collection(each.name, timeout=TIMEOUT_S)
+
+
+def drop_recommender_collections(config: MilvusConfig, kept: Iterable[str]) -> list[str]:
+    """Remove the collections of all versions of the recommender but some; the one that readers get stays, too.
+
+    Args:
+        config: The server.
+        kept: Versions.
+
+    Returns:
+        Names of those removed.
+
+    Raises:
+        UnavailableError: Milvus does not answer.
+    """
+    with _client(config) as client:
+        staying = {recommender_items(version).name for version in kept} | {_named(client, RECOMMENDER_ITEMS)}
+        dropped = [name for name in _recommender_collections(client) if name not in staying]
+        for name in dropped:
+            client.drop_collection(name, timeout=TIMEOUT_S)
+        return dropped
+
+
+def _recommender_collections(client: MilvusClient) -> list[str]:
+    names = client.list_collections(timeout=TIMEOUT_S)
+    return sorted(name for name in names if name.startswith(f"{RECOMMENDER_ITEMS}_"))
 
 
 def _named(client: MilvusClient, alias: str) -> str:

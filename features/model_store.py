@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 import shutil
 import uuid
 from collections.abc import Mapping, Sequence
@@ -31,6 +32,7 @@ JSON = "application/json"
 Kind = Literal["registered", "promoted", "rolled_back", "completed"]
 MOVES = ("promoted", "rolled_back")
 """Kinds of events that change which version is in use."""
+_PATH_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
 class RegistryError(AppError):
@@ -136,6 +138,7 @@ class ModelStore:
 
         Raises:
             RegistryError: another file of the same name is there.
+            VersionMissingError: see `file_key`.
             ValueError: there is no manifest among them, or a name is no key of an object.
             UnavailableError: the object store does not answer.
         """
@@ -178,10 +181,11 @@ class ModelStore:
         """All events.
 
         Raises:
+            VersionMissingError: the name can be none of a model.
             BugError: an event is missing or damaged.
             UnavailableError: the object store does not answer.
         """
-        keys = sorted([each.key async for each in self._objects.walk(f"models/{name}/events")])
+        keys = sorted([each.key async for each in self._objects.walk(f"models/{_path_part(name)}/events")])
         if keys != [_event_key(name, number) for number in range(1, len(keys) + 1)]:
             raise BugError(f"the registry of {name} has a gap: {keys}", code="registry-damaged")
         data = await asyncio.gather(*(self._objects.get(key) for key in keys))
@@ -226,10 +230,10 @@ class VersionCache:
         `forget` where it does not agree.
 
         Raises:
-            VersionMissingError: the version, or a file of it, is not there.
+            VersionMissingError: the version, or a file of it, is not there, or its name can be none.
             UnavailableError: the object store does not answer.
         """
-        place = self._folder / name / version
+        place = self._place(name, version)
         if await asyncio.to_thread(place.is_dir):
             return place
         wanted = (*files, MANIFEST)
@@ -238,13 +242,30 @@ class VersionCache:
         return place
 
     async def forget(self, name: str, version: str) -> None:
-        """Remove what was fetched of a version, so that it is fetched again."""
-        await asyncio.to_thread(_remove, self._folder / name / version)
+        """Remove what was fetched of a version, so that it is fetched again.
+
+        Raises:
+            VersionMissingError: the version's name can be none.
+        """
+        await asyncio.to_thread(_remove, self._place(name, version))
+
+    def _place(self, name: str, version: str) -> Path:
+        return self._folder / _path_part(name) / _path_part(version)
 
 
 def file_key(name: str, version: str, file: str) -> str:
-    """Key of a version's file."""
-    return f"models/{name}/{version}/{file}"
+    """Key of a version's file.
+
+    Raises:
+        VersionMissingError: a name that can be none of a model or a version: these become folders, locally too.
+    """
+    return f"models/{_path_part(name)}/{_path_part(version)}/{file}"
+
+
+def _path_part(name: str) -> str:
+    if _PATH_PART.fullmatch(name) is None:
+        raise VersionMissingError(f"{name!r} is no name of a model or a version")
+    return name
 
 
 def now() -> datetime:
@@ -254,7 +275,7 @@ def now() -> datetime:
 
 
 def _event_key(name: str, number: int) -> str:
-    return f"models/{name}/events/{number:08d}.json"
+    return f"models/{_path_part(name)}/events/{number:08d}.json"
 
 
 def _read(key: str, data: bytes) -> RegistryEvent:

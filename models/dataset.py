@@ -65,6 +65,7 @@ class Items:
         parts: Content by modality, float32 [I, D] each, finite; zeros where absent.
         present: bool [I] by modality: whether the item has it.
         content_version: Version of the encoders and the projection behind ``parts``; empty for parts made otherwise.
+        published_ms: When each came into the catalogue, Unix time in ms, int64 [I]; None where nobody knows.
     """
 
     ids: tuple[str, ...]
@@ -75,6 +76,7 @@ class Items:
     parts: dict[str, NDArray[np.float32]]
     present: dict[str, NDArray[np.bool_]]
     content_version: str = ""
+    published_ms: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -168,6 +170,8 @@ def check(dataset: Dataset) -> None:
             raise DatasetError(f"{dataset.name}: users' {name} has {length} rows of {len(users)}")
     if items.tagged.shape != (len(items), len(items.tags)) or len(items.year) != len(items):
         raise DatasetError(f"{dataset.name}: tags or years do not belong to the {len(items)} items")
+    if items.published_ms is not None and len(items.published_ms) != len(items):
+        raise DatasetError(f"{dataset.name}: {len(items.published_ms)} publication times of {len(items)} items")
     for name, matrix in items.parts.items():
         if name not in items.present or len(matrix) != len(items) or len(items.present[name]) != len(items):
             raise DatasetError(f"{dataset.name}: part {name} does not belong to the {len(items)} items")
@@ -224,6 +228,7 @@ def read(folder: Path) -> Dataset:
             parts,
             present,
             words["content_version"],
+            arrays.get("published_ms"),
         ),
         Interactions(*(arrays[f"row.{name}"] for name in Interactions.__slots__)),
         words["non_commercial"],
@@ -247,6 +252,8 @@ def _encoded(dataset: Dataset) -> tuple[bytes, bytes]:
     }
     arrays = {"age": users.age, "gender": users.gender, "occupation": users.occupation}
     arrays |= {"year": items.year, "tagged": items.tagged}
+    # only where it is known, so that the versions of data sets without it stay
+    arrays |= {} if items.published_ms is None else {"published_ms": items.published_ms}
     arrays |= {f"part.{name}": matrix for name, matrix in items.parts.items()}
     arrays |= {f"present.{name}": mask for name, mask in items.present.items()}
     arrays |= {f"row.{name}": getattr(rows, name) for name in Interactions.__slots__}

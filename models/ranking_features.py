@@ -69,6 +69,8 @@ class RankingLayout:
         usual: Intercept and slope of the completion that is usual for an item by its completion rate, see `surplus`.
         tag_shift: By tag, `interest_shift` of the train rows.
         users: Users with a field of their own; 0, as in everything that is published: none.
+        greatest_age_days: Greatest age of an item among the train plays, older ones count as this old; None, of
+            versions made before it was kept: no bound.
     """
 
     items: int
@@ -82,6 +84,7 @@ class RankingLayout:
     usual: tuple[float, ...]
     tag_shift: tuple[float, ...]
     users: int = 0
+    greatest_age_days: float | None = None
 
     @property
     def fields(self) -> tuple[tuple[str, int], ...]:
@@ -224,7 +227,7 @@ def ranking_rows(layout: RankingLayout, users: UserColumns, items: ItemColumns) 
     if len(users) not in (1, len(items)):
         raise RankingInputError(f"{len(users)} users for {len(items)} items: one, or as many, expected")
     count = len(items)
-    items = replace(items, vector=unit(items.vector))
+    items = replace(items, vector=unit(items.vector), age_days=_age_days(layout, items.age_days))
     dense = np.empty((count, len(DENSE)), np.float32)  # [B, D]
     for place, (name, values) in enumerate(_dense(layout, users, items).items()):
         if not np.isfinite(values).all():
@@ -338,6 +341,13 @@ def unit(vectors: Floats) -> Floats:
     """Rows [n, D] scaled to norm 1; zeros stay zeros."""
     norm = np.sqrt((vectors.astype(np.float64) ** 2).sum(axis=1, keepdims=True))
     return (vectors / np.where(norm > 0, norm, 1.0)).astype(np.float32)
+
+
+def _age_days(layout: RankingLayout, age_days: Doubles) -> Doubles:
+    """At most the greatest trained one, beyond which the network only guesses; what is not finite stays an error."""
+    if layout.greatest_age_days is None:
+        return age_days
+    return np.where(np.isfinite(age_days), np.minimum(age_days, layout.greatest_age_days), age_days)
 
 
 def _user_fields(layout: RankingLayout, users: UserColumns) -> dict[str, Longs]:

@@ -4,7 +4,8 @@ consumes  item.catalogue.changed.v1
 follows   model.version.published.v1
 produces  item.vector.mapped.v1 (its state)
 models    the recommender in use: trained items as training placed them, others by CB2CF
-stores    Feast `item_vector_v1`; Milvus `recommender_items` (one collection a version)
+stores    Feast `item_vector_v1`; Milvus `recommender_items` (one collection a version: of that in use and the one
+          before, which only loses what is withdrawn)
 
 The HTTP service maps for itself and does not wait for this; who else reads recalls from these stores. Without a
 published recommender there is nothing to do: the first publication fills what was published so far.
@@ -21,7 +22,7 @@ import numpy as np
 from features.ports import FeatureRow, FeatureWriter, VectorIndex, VectorRow
 from features.views import ITEM_VECTOR, recommender_items
 from models.content_vector import DIM
-from models.recommender import SURE, ItemContent, Recommender
+from models.recommender import SURE, ItemContent, Recommender, known_year
 from processors.runtime.processor import Emit, Offload, Received, State, capability
 from schemas.ids import stable_id
 from schemas.item import ItemChanged, ItemMapped
@@ -38,6 +39,11 @@ class ActiveRecommender(Protocol):
     @property
     def recommender(self) -> Recommender | None:
         """None before the first was published."""
+        ...
+
+    @property
+    def previous(self) -> str | None:
+        """Version in use before, whose collection is kept; None where there was none."""
         ...
 
 
@@ -59,14 +65,18 @@ async def item_mapping(
     offload: Offload,
 ) -> list[Emit]:
     """Places items in the recommender's space."""
-    recommender = active.recommender
+    recommender, previous = active.recommender, active.previous
     if recommender is None:
         return []
     newest = _newest(events, state)
     published = [item for item in newest if item.change == "published"]
     told = await offload(place, recommender, published)
-    told += [withdrawn(item) for item in newest if item.change == "withdrawn"]
-    await store(told, published, recommender.version, feature_writer, vector_index)
+    gone = [withdrawn(item) for item in newest if item.change == "withdrawn"]
+    told += gone
+    await store_vectors(told, published, recommender.version, vector_index)
+    if previous is not None:
+        await store_vectors(gone, [], previous, vector_index)
+    await store_features(told, feature_writer)
     return [Emit(ITEM_MAPPED, record.item_id, record) for record in told]
 
 
@@ -95,28 +105,38 @@ def withdrawn(item: ItemChanged) -> ItemMapped:
     return _mapped(item, "")
 
 
-async def store(
-    told: Sequence[ItemMapped],
-    items: Sequence[ItemChanged],
-    version: str,
-    feature_writer: FeatureWriter,
-    vector_index: VectorIndex,
+async def store_vectors(
+    told: Sequence[ItemMapped], items: Sequence[ItemChanged], version: str, vector_index: VectorIndex
 ) -> None:
-    """Have the stores hold what was told, and no longer what has no vector.
+    """Have the version's collection hold what was told, and no longer what has no vector.
 
     Raises:
-        UnavailableError: a store does not answer, or the version's collection was not made.
+        UnavailableError: Milvus does not answer, or the collection was not made.
     """
     collection, of_id = recommender_items(version).name, {item.item_id: item for item in items}
-    placed = [record for record in told if record.vector]
-    gone = [record.item_id for record in told if not record.vector]
+    placed, gone = _parted(told)
     if placed:
-        rows = [_row(record, of_id[record.item_id]) for record in placed]
-        await vector_index.upsert(collection, rows)
-        await feature_writer.push(ITEM_VECTOR.name, [_feature(record) for record in placed])
+        await vector_index.upsert(collection, [_row(record, of_id[record.item_id]) for record in placed])
     if gone:
         await vector_index.delete(collection, gone)
+
+
+async def store_features(told: Sequence[ItemMapped], feature_writer: FeatureWriter) -> None:
+    """Have the features, which are those of the version in use, hold what was told.
+
+    Raises:
+        UnavailableError: the feature store does not answer.
+    """
+    placed, gone = _parted(told)
+    if placed:
+        await feature_writer.push(ITEM_VECTOR.name, [_feature(record) for record in placed])
+    if gone:
         await feature_writer.delete(ITEM_VECTOR.name, gone)
+
+
+def _parted(told: Sequence[ItemMapped]) -> tuple[list[ItemMapped], list[str]]:
+    """Those with a vector, and the ids of those without."""
+    return [record for record in told if record.vector], [record.item_id for record in told if not record.vector]
 
 
 def _newest(events: Batch, state: State) -> list[ItemChanged]:
@@ -140,7 +160,7 @@ def _content(items: Sequence[ItemChanged]) -> ItemContent:
         joint,
         [item.vector_version if len(item.vector) == DIM else "" for item in items],
         [tuple(label.name for label in item.labels if label.score >= SURE) for item in items],
-        np.array([item.release_year or 0 for item in items], np.int16),
+        np.array([known_year(item.release_year) for item in items], np.int16),
     )
 
 
@@ -169,7 +189,8 @@ def _row(record: ItemMapped, item: ItemChanged) -> VectorRow:
     scalars = {
         "kind": item.kind,
         "language": item.language or "",
-        "uploader": item.uploader,
+        # recall does not ask whose an item is, and what is not there need not be erased
+        "uploader": "",
         "published_at_ms": int(item.changed_at.timestamp() * 1000),
         "seq": item.seq,
         "vector_version": record.model_version,

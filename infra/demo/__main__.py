@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from infra.demo import recommender, screen
+from infra.demo import screen
 from infra.demo.checks import failures
 from infra.demo.client import Service
 from infra.demo.errors import DemoError
@@ -82,8 +82,6 @@ async def _run(service: Service, items: tuple[Item, ...], folder: Path, journal:
         with journal.console.status(f"waiting for {service.address}"):
             await scenario.wait_ready()
             await scenario.tidy()
-        with journal.console.status("putting a recommender in use"):
-            await recommender.ensure(journal.note)
         try:
             with _live(run, journal.console):
                 await scenario.upload_all()

@@ -27,7 +27,7 @@ from models.dataset import Dataset
 from models.training.backbone import DIM
 from models.training.data.splits import Rows
 from models.training.histories import Histories, histories
-from models.training.layers import MLP
+from models.training.layers import MLP, sparse_product
 from models.training.lightgcn import negatives
 from models.training.loop import Fit, Watch, seed_everything, shuffled, train
 from models.training.onnx_file import write_onnx
@@ -85,8 +85,9 @@ class InterestBoundary(nn.Module):
 
 
 def fit_boundary(
-    tower: TwoTower, dataset: Dataset, known: Rows, unseen: Rows, config: Config, watch: Watch
-) -> InterestBoundary:
+    tower: TwoTower, dataset: Dataset, known: Rows, unseen: Rows, config: Config, watch: Watch,
+    user: nn.Module | None = None, most: int | None = None,
+) -> InterestBoundary:  # fmt: skip
     """Trains the boundary beside frozen towers.
 
     Args:
@@ -96,6 +97,9 @@ def fit_boundary(
         unseen: Rows of plays that the towers were not trained on.
         config: Settings.
         watch: Called after each checked pass.
+        user: What makes the vectors that the boundary will be asked with, see `PublishedUser`, in evaluation mode;
+            None: the tower's own side of the user.
+        most: Plays in a mean, the last ones; None: as the tower is configured.
 
     Raises:
         ValueError: no play among the unseen rows of either part of the users.
@@ -112,12 +116,17 @@ def fit_boundary(
     if judged.all() or not judged.any():
         raise ValueError(f"{len(unseen)} unseen plays are too few for an interest boundary")
     module = InterestBoundary(config)
+    user_side, kept = user or tower.user, tower.config.most if most is None else most
 
     def examples(rows: Rows, random: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """User vectors [B, D] and scores [B, 1 + n], the play's first."""
+        """Vectors [B, D] of users with a random share of their plays, and scores [B, 1 + n], the play's first."""
         user, item = interactions.user[rows].astype(np.int64), interactions.item[rows].astype(np.int64)
         others = negatives(plays, np.repeat(user, config.negatives), random).reshape(-1, config.negatives)
-        return pairs(tower, past, told, user, np.column_stack([item, others]), random)
+        share = shares(len(user), tower.config, random)
+        with torch.no_grad():
+            users = user_side(*inputs_of(tower, past, told, user, kept, share, random).values())  # [B, D]
+            shown = torch.from_numpy(np.column_stack([item, others]))  # [B, 1 + n]
+            return users, (users[:, None] * functional.embedding(shown, tower.item_vectors())).sum(2)
 
     def loss(batch: tuple[Tensor, Tensor]) -> Tensor:
         logits = module.logits(*batch)  # [B, 1 + n]
@@ -134,24 +143,6 @@ def fit_boundary(
     fixed = examples(unseen[judged], random)
     train(module, loss, batches, lambda: float(loss(fixed)), "least", config.fit, watch)
     return module
-
-
-def pairs(
-    tower: TwoTower,
-    past: Histories,
-    told: Demographics,
-    user: NDArray[np.int64],
-    items: NDArray[np.int64],
-    random: np.random.Generator,
-) -> tuple[Tensor, Tensor]:
-    """Vectors [B, D] of users [B] with a random share of their plays, and their scores [B, N] of items [B, N]."""
-    with torch.no_grad():
-        vectors = tower.item_vectors()  # [I, D]
-        share = shares(len(user), tower.config, random)
-        weights, number = past.weights(user, tower.config.most, None, share, random)
-        users = tower.users_by_plays(vectors, weights, number, told.take(user))  # [B, D]
-        scores = (users[:, None] * functional.embedding(torch.from_numpy(items), vectors)).sum(2)  # [B, N]
-        return users, scores
 
 
 class PublishedUser(nn.Module):
@@ -194,12 +185,13 @@ def export_user_tower(user: nn.Module, boundary: InterestBoundary, inputs: dict[
 
 
 def inputs_of(
-    tower: TwoTower, past: Histories, told: Demographics, users: NDArray[np.int64], most: int
-) -> dict[str, Tensor]:
-    """What the user tower is given for some users, by name."""
+    tower: TwoTower, past: Histories, told: Demographics, users: NDArray[np.int64], most: int,
+    share: NDArray[np.float64] | None = None, random: np.random.Generator | None = None,
+) -> dict[str, Tensor]:  # fmt: skip
+    """What the user tower is given for some users, by name, in order; the other arguments as of `Histories.weights`."""
+    weights, number = past.weights(users, most, None, share, random)
     with torch.no_grad():
-        weights, number = past.weights(users, most)
-        history = torch.from_numpy(np.asarray(weights @ tower.item_vectors().numpy(), np.float32))  # [B, D]
+        history = sparse_product(weights, tower.item_vectors())  # [B, D]
     plays = torch.from_numpy(np.log1p(number))[:, None]  # [B, 1]
     return {"history": history, "plays": plays, **told.take(users)._asdict()}
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from models.dataset import Dataset, DatasetError, Interactions
+from models.dataset import Dataset, DatasetError, Interactions, Items
 from models.ranking_features import (
     ESTABLISHED_PLAYS,
     TASKS,
@@ -38,7 +38,7 @@ class Config:
 
     Attributes:
         folds: Parts that the train rows are cut into.
-        history: Last plays of a user that his taste is told by; as many as serving has.
+        history: Last plays of a user that his taste is told by; recipes give as many as serving has.
         cold_share: Share of the train rows whose item is shown as an unknown one, so that unknown ones can be scored.
         negatives: Items not played, drawn for each play as shown and not clicked; only where the data has no
             exposures of its own, and for the task click alone.
@@ -170,8 +170,7 @@ class _Statistics:
             np.full(len(known), -1, np.int8), codes, item_plays, item_rate, np.zeros(len(known)), item_plays == 0,
             vectors,
         )  # fmt: skip
-        self.first_ms = np.full(len(known), np.iinfo(np.int64).max)
-        np.minimum.at(self.first_ms, plays.item, plays.at_ms)
+        self.since_ms = _since(known, plays)
         each = []
         bounds = np.searchsorted(
             plays.user, np.arange(len(users) + 1), sorter=(order := np.argsort(plays.user, kind="stable"))
@@ -193,18 +192,31 @@ class _Statistics:
         self.users = replace(together(each), row=np.arange(len(users)))
 
     def rows(self, shown: Interactions, as_cold: NDArray[np.bool_]) -> RankingRows:
-        """Features of pairs, those of ``as_cold`` with the item unknown but for its content and its vector."""
+        """Features of pairs, those of ``as_cold`` with the item unknown but for its content, its vector and its age."""
         users = self.users.take(shown.user)
         items = self.items.take(shown.item)
-        age_ms = np.maximum(0, shown.at_ms - np.minimum(self.first_ms[shown.item], shown.at_ms))
         items = replace(
             items,
             row=np.where(as_cold, -1, items.row),
             plays=np.where(as_cold, 0, items.plays),
-            age_days=np.where(as_cold, 0.0, age_ms / DAY_MS),
+            age_days=_age_days(self.since_ms, shown),
             cold=as_cold | items.cold,
         )
         return ranking_rows(self.layout, users, items)
+
+
+def _since(items: Items, plays: Interactions) -> Rows:
+    """Unix ms from which an item's age counts, [I]: when it was published, else its first play; without both never."""
+    if items.published_ms is not None:
+        return items.published_ms
+    first = np.full(len(items), np.iinfo(np.int64).max)
+    np.minimum.at(first, plays.item, plays.at_ms)
+    return first
+
+
+def _age_days(since_ms: Rows, shown: Interactions) -> NDArray[np.float64]:
+    days: NDArray[np.float64] = (shown.at_ms - np.minimum(since_ms[shown.item], shown.at_ms)) / DAY_MS
+    return days
 
 
 def _rates(key: NDArray[np.int32], finished: NDArray[np.bool_], count: int) -> tuple[Rows, NDArray[np.float64]]:
@@ -232,6 +244,7 @@ def _layout(
         completion_rate=prior,
         usual=(float(intercept), float(slope)),
         tag_shift=tuple(float(each) for each in shift),
+        greatest_age_days=float(_age_days(_since(dataset.items, history), history).max()),
         users=len(dataset.users) if config.users else 0,
     )
 

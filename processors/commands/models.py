@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 if TYPE_CHECKING:
-    from rich.progress import TaskID
+    from rich.progress import Progress, TaskID
 
     from processors.runtime.wiring import Wiring
     from processors.tools.models_registry.publication import Outcome, Publication
@@ -135,22 +135,23 @@ def _move(work: Callable[[Publication], Awaitable[Outcome]]) -> None:
     from processors.tools.recommender_fill import RecommenderFill
 
     with _wiring() as wiring, Progress(console=out) as progress:
-        bars: dict[str, TaskID] = {}
-
-        def tell(step: str, done: int, total: int) -> None:
-            bars.setdefault(step, progress.add_task(step, total=total))
-            progress.update(bars[step], completed=done, total=total)
 
         async def whole() -> Outcome:
-            with closing(RecommenderFill(wiring, tell)) as fill:
+            with closing(RecommenderFill(wiring, _teller(progress))) as fill:
 
                 async def prepare(bundle: Bundle) -> None:
                     await fill.prepare(BundledRecommender(bundle, RankingWeights()))
+                    if not fill.any_published(bundle.items.ids):
+                        out.print(
+                            f"warning: none of the {len(bundle.items.ids)} items that {bundle.version} was trained on "
+                            "is published here: every item is placed by its content alone",
+                            soft_wrap=True,
+                        )
 
                 async def settle(bundle: Bundle) -> None:
                     await fill.settle(BundledRecommender(bundle, RankingWeights()))
 
-                return await work(Publication(_versions(wiring), wiring.publisher, Hooks(prepare, settle)))
+                return await work(Publication(_versions(wiring), wiring.publisher, Hooks(prepare, settle, fill.tidy)))
 
         done = asyncio.run(whole())
     if done.findings:
@@ -158,6 +159,18 @@ def _move(work: Callable[[Publication], Awaitable[Outcome]]) -> None:
     before = f" instead of {done.previous}" if done.previous else ""
     again = "" if done.moved else "; it was already, its event was sent again"
     out.print(f"in use: {done.version}{before}{again}", soft_wrap=True)
+
+
+def _teller(progress: Progress) -> Callable[[str, int, int], None]:
+    """Shows how far each step is, one bar a step."""
+    bars: dict[str, TaskID] = {}
+
+    def tell(step: str, done: int, total: int) -> None:
+        if step not in bars:
+            bars[step] = progress.add_task(step, total=total)
+        progress.update(bars[step], completed=done, total=total)
+
+    return tell
 
 
 def _versions(wiring: Wiring) -> Versions:

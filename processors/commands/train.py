@@ -27,7 +27,6 @@ def train(
     `torchrun --nproc-per-node 2 -m processors train lightgcn`.
     """
     import orjson
-    from rich.markdown import Markdown
 
     from processors.runtime.settings import Settings
     from processors.tools.training import training
@@ -40,11 +39,13 @@ def train(
         place = training("recipes.runner").run(name, data, **options)
     if place is None:
         return
-    out.print(Markdown((place / "report.md").read_text(encoding="utf-8")))
-    out.print(f"report: {place}", soft_wrap=True)
+    out.print(training("recipes.report").console_table(place))
+    below = orjson.loads((place / "run.json").read_bytes())["below_bars"]
+    for words in below:
+        out.print(f"below its bar: {words}", soft_wrap=True, markup=False)
+    out.print(f"report: {place / 'report.md'}", soft_wrap=True, markup=False)
     if name == "all":
         out.print(f"bundle: {place / 'bundle'}; `overture models register` brings it into the registry", soft_wrap=True)
-    below = orjson.loads((place / "run.json").read_bytes())["below_bars"]
     raise typer.Exit(1 if below and not debug else 0)
 
 

@@ -3,7 +3,7 @@
 A thread reads ``model.version.published.v1`` from its beginning, outside any consumer group: nothing is committed, so
 no event is lost, and a process that starts later reads the same last event. What is behind a version (bundle, index,
 whatever `build` makes of it) takes the place of the old one in one assignment. While a version cannot be loaded the
-one before stays, and the load is tried again.
+one before stays, and the load is tried again: reads go on with it, and whoever writes for others waits by `pending`.
 """
 
 from __future__ import annotations
@@ -113,6 +113,7 @@ class ActiveModel(Generic[T]):
         self._wanted: ModelPublished | None = None
         self._trouble = "not started"
         self._failures, self._next_try = 0, 0.0
+        self._broken_off = 0
         self._stop = threading.Event()
         self._settled = threading.Event()
         self._thread = threading.Thread(target=self._run, name="active-model", daemon=True)
@@ -124,10 +125,18 @@ class ActiveModel(Generic[T]):
 
     @property
     def pending(self) -> str:
-        """Why nothing is in use although something was published, or may have been; empty where that is not so."""
-        if not self._settled.is_set() or (self._current is None and self._wanted is not None):
+        """Why what is in use is not what was published last, as far as is known; empty where it is.
+
+        Whoever writes what others read waits for this to be empty, else he would mix two versions. If the version
+        published last never loads he waits for ever, loudly: each try counts in
+        ``overture_model_load_failures_total`` and logs an ERROR, until it is mended or rolled back.
+        """
+        if not self._settled.is_set():
             return self._trouble or "not read yet"
-        return ""
+        wanted, current = self._wanted, self._current
+        if wanted is None or (current is not None and current.published.version == wanted.version):
+            return ""
+        return self._trouble or f"{wanted.version} is not loaded yet"
 
     def begin(self) -> None:
         """Start the thread; returns at once."""
@@ -159,7 +168,6 @@ class ActiveModel(Generic[T]):
             raise UnavailableError(f"versions of the model are being read: {self._trouble}", code="follower-behind")
 
     def _run(self) -> None:
-        tries = 0
         while not self._stop.is_set():
             reader = new_reader(self._kafka, f"state-model-{uuid.uuid4()}")
             try:
@@ -169,8 +177,8 @@ class ActiveModel(Generic[T]):
                 log.warning("versions of the model wait", error=str(error))
             finally:
                 reader.close()
-            self._stop.wait(_delay(tries))
-            tries += 1
+            self._stop.wait(_delay(self._broken_off))
+            self._broken_off += 1
 
     def _follow(self, reader: Consumer) -> None:
         """Take events as they come; load only what is the last at the end of the topic."""
@@ -188,6 +196,7 @@ class ActiveModel(Generic[T]):
                 else:
                     log.warning("broker trouble", error=str(error))
             if not waiting:
+                self._broken_off = 0
                 self._load_wanted()
 
     def _take(self, message: Message) -> None:
@@ -199,13 +208,17 @@ class ActiveModel(Generic[T]):
             return
         try:
             try:
-                self._wanted = self._codec.decode(value, ModelPublished)
+                published = self._codec.decode(value, ModelPublished)
             except UnknownSchemaError as unknown:
                 self._codec.learn(unknown.schema_id, self._fetch_schema(unknown.schema_id))
-                self._wanted = self._codec.decode(value, ModelPublished)
+                published = self._codec.decode(value, ModelPublished)
         except BadEventError as error:
             self._note_failure(f"event at offset {message.offset()}", error.code, error)
             return
+        if self._wanted is not None and published.occurred_at < self._wanted.occurred_at:
+            # sent late, or read anew from the beginning
+            return
+        self._wanted = published
         self._failures, self._next_try = 0, 0.0
 
     def _load_wanted(self) -> None:
@@ -230,11 +243,13 @@ class ActiveModel(Generic[T]):
     async def _opened(self, version: str) -> Bundle:
         folder = await self._cache.fetch(NAME, version, FILES)
         try:
-            return open_bundle(folder, threads=self._models.threads, providers=self._models.providers)
+            bundle = open_bundle(folder, threads=self._models.threads, providers=self._models.providers)
+            _require_version(bundle, version)
         except BundleError:
             # the copy may be what is damaged
             await self._cache.forget(NAME, version)
             raise
+        return bundle
 
     def _swap(self, found: InUse[T]) -> None:
         before, self._current = self._current, found
@@ -261,6 +276,11 @@ class ActiveModel(Generic[T]):
             error=str(error),
             exc_info=error if code == "bug" else None,
         )
+
+
+def _require_version(bundle: Bundle, version: str) -> None:
+    if bundle.version != version:
+        raise BundleError(f"{version}: the files there are those of {bundle.version}")
 
 
 def _delay(failures: int) -> float:

@@ -22,14 +22,21 @@ class RecommenderInUse:
         """None as long as none was published. Take it once for each piece of work.
 
         Raises:
-            UnavailableError: versions are still being read, or the only one cannot be loaded.
+            UnavailableError: versions are still being read, or the one published last is not loaded, see
+                `ActiveModel.pending`.
         """
         if pending := self._model.pending:
             raise UnavailableError(f"no recommender yet: {pending}", code="recommender-pending")
         return self.now
 
     @property
+    def previous(self) -> str | None:
+        """Version that the one loaded last took the place of, as its event says; None where there was none."""
+        current = self._model.current
+        return None if current is None else current.published.previous
+
+    @property
     def now(self) -> BundledRecommender | None:
-        """The same, where none yet is none."""
+        """The one loaded last, whatever was published meanwhile: for answers, which should come rather than wait."""
         current = self._model.current
         return None if current is None else current.value

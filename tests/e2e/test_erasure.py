@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from features import milvus_versions
 from features.contents import milvus_contents, object_contents, redis_contents
 from features.views import COLLECTIONS
 from tests.e2e.test_loop import picture, recommended, settled, sound, upload, wait
@@ -130,10 +131,11 @@ def plant(system: Any, user: str, markers: Markers) -> set[str]:
 def found_in_stores(system: Any, markers: list[str]) -> list[str]:
     async def look() -> list[str]:
         wiring = system.wiring
+        recommender = milvus_versions.recommender_collections(wiring.milvus_config)
         stores = (
             object_contents(wiring.objects),
             redis_contents(wiring.redis, wiring.redis_config.address),
-            milvus_contents(wiring.vector_index),
+            milvus_contents(wiring.vector_index, recommender),
         )
         found = [f"{p}: {m}" for store in stores async for p, d in store for m in markers if m.encode() in d]
         await wiring.redis.aclose()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from features import milvus_versions
 from features.contents import milvus_contents, redis_contents
 from processors.runtime.settings import Kafka
 from processors.runtime.topic_scan import consumer_of, records, spans
@@ -26,7 +27,11 @@ def stores(system: Any) -> list[tuple[str, bytes]]:
 
     async def look() -> list[tuple[str, bytes]]:
         wiring = system.wiring
-        both = (redis_contents(wiring.redis, wiring.redis_config.address), milvus_contents(wiring.vector_index))
+        recommender = milvus_versions.recommender_collections(wiring.milvus_config)
+        both = (
+            redis_contents(wiring.redis, wiring.redis_config.address),
+            milvus_contents(wiring.vector_index, recommender),
+        )
         found = [each for store in both async for each in store]
         await wiring.redis.aclose()
         return found

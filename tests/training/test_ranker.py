@@ -56,11 +56,15 @@ def dataset(seed: int = 1) -> Dataset:
     return Dataset("made", "made", users, items, rows)
 
 
+def split_rows(what: Dataset) -> splits.Split:
+    return splits.ranking(what.interactions, 0)
+
+
 def made(what: Dataset, **settings: int) -> RankingData:
     vectors = np.random.default_rng(2).normal(size=(ITEMS, DIM)).astype(np.float32)
     codes = np.random.default_rng(3).integers(0, 4, (ITEMS, 2))
     config = replace(ranking_rows.Config(folds=3), **settings)
-    return ranking_data(what, splits.ranking(what.interactions, 0), vectors, codes, config)
+    return ranking_data(what, split_rows(what), vectors, codes, config)
 
 
 def planted(rows: int, seed: int, layout: RankingLayout) -> Labelled:
@@ -149,6 +153,30 @@ def test_what_was_not_clicked_counts_for_clicks_alone() -> None:
     what.interactions.clicked[::3] = False
     own = made(what)
     assert len(own.train) == len(splits.ranking(what.interactions, 0).train)
+
+
+def test_an_item_shown_as_unknown_keeps_its_age() -> None:
+    what = dataset()
+    known, unknown = (made(what, cold_share=share).train.rows for share in (0, 1))
+    age, cold = DENSE.index("item_age"), [name for name, _ in made(what).layout.fields].index("cold")
+    assert unknown.fields[:, cold].all()
+    assert (unknown.dense[:, age] > 0).mean() > 0.5
+    assert np.array_equal(known.dense[:, age], unknown.dense[:, age])
+
+
+def test_an_age_counts_from_publication_and_no_further_than_was_trained() -> None:
+    what = dataset()
+    before = what.interactions.at_ms.min() - 1000 * ranking_rows.DAY_MS
+    data = made(replace(what, items=replace(what.items, published_ms=np.full(ITEMS, before))), cold_share=1)
+    age = DENSE.index("item_age")
+    train = split_rows(what).train
+    expected = np.log1p((what.interactions.at_ms[np.sort(train)] - before) / ranking_rows.DAY_MS)
+    assert data.train.rows.dense[: len(train), age] == pytest.approx(expected, rel=1e-6)
+    assert data.layout.greatest_age_days == pytest.approx(np.expm1(expected.max()))
+    assert data.test.rows.dense[:, age].max() <= np.float32(expected.max())
+    without = made(what).layout.greatest_age_days
+    assert without is not None
+    assert 100 < without < 140
 
 
 def test_the_pairwise_loss_wants_the_liked_row_of_the_same_user_above() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import orjson
@@ -13,16 +14,19 @@ import torch
 from rich.console import Console
 
 from models.dataset import Dataset, DatasetError, Interactions, Items, Users, check, read, write
-from models.recommender_bundle import open_bundle
+from models.onnx import open_network
+from models.recommender_bundle import HISTORY, open_bundle
 from models.recommender_files import CB2CF, RANKER, USER_TOWER
-from models.recommender_manifest import Calibration, Platt
-from models.training import debug_bundle
+from models.recommender_manifest import Calibration, Measure, Platt
+from models.training import debug_bundle, interest_boundary
 from models.training.data import splits
-from models.training.recipes import RECIPES, runner, semantic_id, version
-from models.training.recipes.base import RecipeError, below_bars, check_device, measures
+from models.training.histories import histories
+from models.training.recipes import RECIPES, report, runner, semantic_id, two_tower, version
+from models.training.recipes.base import RecipeError, Run, below_bars, check_device, measures
 from models.training.recipes.evaluation import evaluate
 from models.training.recipes.making import Making
 from models.training.recipes.subset import of_items
+from models.training.two_tower import demographics
 
 USERS, ITEMS, PLAYS = 80, 40, 15
 QUIET = Console(file=StringIO())
@@ -112,11 +116,12 @@ def test_bars_and_intervals() -> None:
          "popularity": {"warm/recall@10": np.array([0.1])}}
         for value in (0.2, 0.25, 0.3)
     ]  # fmt: skip
-    recall, loss = measures(recipe, by_split)
+    recall, loss = measures(recipe, by_split, "ml-100k")
     assert (recall.mean, recall.values) == (pytest.approx(0.25), (0.2, 0.25, 0.3))
     assert recall.baselines == {"popularity": pytest.approx(0.1)}
     assert 0.2 <= recall.low < 0.25 < recall.high <= 0.3
     assert loss.goal == "least"
+    assert [each.bar for each in measures(recipe, by_split, "topics")] == [None, None]
     assert below_bars([recall, loss]) == ["warm/recall@10: 0.2500, at least 0.3000 is wanted"]
 
 
@@ -151,13 +156,59 @@ def test_a_version_without_all_parts_names_what_is_missing(
         version.run(str(data), tmp_path, QUIET, seed=5, debug=True, device="cpu", parent=None)
 
 
-def test_a_data_set_of_some_items_is_numbered_by_them(data: Path) -> None:
+def test_users_boundaries_and_calibration_are_of_what_is_published(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained_with: list[tuple[str, int]] = []
+
+    def noted(*given: Any) -> interest_boundary.InterestBoundary:
+        trained_with.append((type(given[-2]).__name__, given[-1]))
+        return fit(*given)
+
+    fit = interest_boundary.fit_boundary
+    monkeypatch.setattr(interest_boundary, "fit_boundary", noted)
+    dataset = read(data)
+    making = Making(dataset, splits.warm(dataset.interactions, 0), 0, 5, debug=True, run=Run(lambda *_: None))
+    two_tower.step(making)
+    assert trained_with == [("UserTowers", HISTORY)]
+    assert making.backbone is not None
+    vectors = making.backbone.items
+    past, told = histories(dataset.interactions, making.rows.train, making.shape), demographics(dataset.users)
+    weights, number = past.weights(np.arange(USERS), HISTORY)
+    given = {"history": np.asarray(weights @ vectors, np.float32), "plays": np.log1p(number)[:, None]}
+    given |= {name: column.numpy() for name, column in told._asdict().items()}
+    found, boundaries = open_network(making.networks[USER_TOWER]).run(["vector", "boundary"], given)
+    assert making.backbone.users == pytest.approx(found, abs=1e-4)
+    assert making.boundaries == pytest.approx(boundaries, abs=1e-4)
+
+
+def test_a_console_is_told_each_figure_beside_the_best_baseline(tmp_path: Path) -> None:
+    found = [
+        Measure("warm", "recall@20", 0.3, 0.2, 0.4, (0.3,), {"popularity": 0.1, "ease": 0.25}, bar=0.358),
+        Measure("ranking", "loss", 0.5, 0.4, 0.6, (0.5,), {"popularity": 0.7, "logistic": 0.6}, "least"),
+        Measure("cold_item", "recall@20_among_all_cold", 0.2, 0.1, 0.3, (), {"by a method of many words" * 2: 0.1}),
+    ]
+    (tmp_path / report.MEASURES).write_bytes(orjson.dumps(found))
+    console = Console(file=StringIO(), width=80)
+    console.print(report.console_table(tmp_path))
+    assert isinstance(console.file, StringIO)
+    recall, loss, cold = [line for line in console.file.getvalue().splitlines() if "/" in line]
+    assert [word.strip() for word in recall.split("│")[1:-1]] == [
+        "warm/recall@20", "0.3000", ">= 0.358", "0.2500 ease",
+    ]  # fmt: skip
+    assert "0.6000 logistic" in loss
+    assert "cold_item/recall@20_among_all_cold" in cold
+
+
+def test_a_data_set_of_some_items_is_numbered_by_them(data: Path, tmp_path: Path) -> None:
     whole = read(data)
+    dated = replace(whole, items=replace(whole.items, published_ms=np.arange(ITEMS) * 1000))
+    whole = read(tmp_path / write(dated, tmp_path))
     rows = splits.warm(whole.interactions, 0)
     items = np.array([5, 30, 2])
     fewer, split = of_items(whole, rows, items)
     check(fewer)
     assert fewer.items.ids == ("i5", "i30", "i2")
+    assert fewer.items.published_ms is not None
+    assert fewer.items.published_ms.tolist() == [5000, 30_000, 2000]
     assert fewer.items.tagged.tolist() == whole.items.tagged[items].tolist()
     for part in ("train", "validation", "test"):
         before, after = whole.interactions.take(getattr(rows, part)), fewer.interactions.take(getattr(split, part))

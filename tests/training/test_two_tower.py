@@ -144,6 +144,20 @@ def test_a_boundary_needs_unseen_plays(tower: TwoTower) -> None:
         fit_boundary(tower, DATA, ROWS.train, ROWS.test[:0], interest_boundary.Config.debug(), lambda *_: None)
 
 
+def test_the_boundary_is_asked_for_users_as_they_will_be_published(tower: TwoTower) -> None:
+    class Published(torch.nn.Module):
+        def forward(self, history: torch.Tensor, plays: torch.Tensor, *told: torch.Tensor) -> torch.Tensor:
+            heard.append(float(plays.expm1().max()))
+            return tower.user(-history, plays, *told)
+
+    heard: list[float] = []
+    config = replace(interest_boundary.Config.debug(), fit=replace(interest_boundary.Config.debug().fit, epochs=1))
+    given = tower, DATA, ROWS.train, ROWS.validation, config, lambda *_: None
+    published, own = fit_boundary(*given, Published().eval(), 3), fit_boundary(*given)
+    assert max(heard) == pytest.approx(3)
+    assert not torch.equal(published.log_scale, own.log_scale)
+
+
 def test_what_the_boundary_filters_is_counted_by_place() -> None:
     scores = np.array([[0.9, 0.8, 0.1, 0.5], [0.3, 0.7, 0.6, 0.9]], np.float32)
     truth = csr_matrix(np.array([[1, 0, 0, 0], [0, 1, 1, 0]]))

@@ -21,6 +21,8 @@ Values = Mapping[str, NDArray[np.float64]]
 """By measure (``protocol/name``) one value a user, or one value in all."""
 Say = Callable[[str, int, float, float], None]
 """Called after each checked pass: curve, pass, training loss, validation measure."""
+BARS_FOR = "ml-100k"
+"""Data set whose figures the bars are about; the gate compares versions of any other with each other only."""
 SPLITS_FOR_INTERVALS = 3
 """Splits from which the interval is over splits; with fewer it is over users."""
 
@@ -114,8 +116,9 @@ def check_device(device: str, able: tuple[str, ...]) -> None:
         raise RecipeError(f"torch {torch.__version__} sees no CUDA device")
 
 
-def measures(recipe: Recipe, by_split: list[Mapping[str, Values]]) -> list[Measure]:
-    """Means with 95 % intervals, baselines beside them."""
+def measures(recipe: Recipe, by_split: list[Mapping[str, Values]], dataset: str) -> list[Measure]:
+    """Means with 95 % intervals, baselines beside them, and the bars where the data set is the one they are set for."""
+    bars = recipe.bars if dataset == BARS_FOR else {}
     found = []
     for key in by_split[0][recipe.name]:
         per_split = [split[recipe.name][key] for split in by_split]
@@ -134,7 +137,7 @@ def measures(recipe: Recipe, by_split: list[Mapping[str, Values]]) -> list[Measu
                 tuple(float(mean) for mean in means),
                 baselines,
                 "least" if key in recipe.lower else "greatest",
-                recipe.bars.get(key),
+                bars.get(key),
             )
         )
     return found

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 import orjson
 from matplotlib.figure import Figure
+from pydantic import TypeAdapter
+from rich.table import Column, Table
 
 from models.recommender_manifest import Measure
 from models.training.recipes.base import Curve
@@ -37,6 +40,20 @@ def write(folder: Path, facts: Mapping[str, Any], measures: list[Measure], curve
     (folder / REPORT).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
+def console_table(folder: Path) -> Table:
+    """Figures that `write` left, narrow enough for a console: beside each its bar and the best of its baselines."""
+    numbers = (Column(title, justify="right", no_wrap=True) for title in ("mean", "bar"))
+    shown = Table(Column("measure", no_wrap=True), *numbers, "best baseline")
+    for each in TypeAdapter(list[Measure]).validate_json((folder / MEASURES).read_bytes()):
+        best = ""
+        if each.baselines:
+            choose = min if each.goal == "least" else max
+            name, value = choose(each.baselines.items(), key=itemgetter(1))
+            best = f"{value:.4f} {name}"
+        shown.add_row(each.key, f"{each.mean:.4f}", _bar(each), best)
+    return shown
+
+
 def draw(name: str, curve: Curve, path: Path) -> None:
     """Training loss and validation measure by pass, each on a scale of its own."""
     figure = Figure(figsize=(7, 3.5), layout="constrained")
@@ -58,10 +75,13 @@ def table(measures: list[Measure]) -> list[str]:
     rows = [f"| {' | '.join(titles)} |", f"| --- | {' | '.join('---:' for _ in titles[1:])} |"]
     for each in measures:
         beside = [f"{each.baselines[m]:.4f}" if m in each.baselines else "" for m in methods]
-        bar = "" if each.bar is None else f"{'<=' if each.goal == 'least' else '>='} {each.bar:.3f}"
-        cells = [each.key, f"**{each.mean:.4f}**", f"{each.low:.4f} .. {each.high:.4f}", bar, *beside]
+        cells = [each.key, f"**{each.mean:.4f}**", f"{each.low:.4f} .. {each.high:.4f}", _bar(each), *beside]
         rows.append(f"| {' | '.join(cells)} |")
     return rows
+
+
+def _bar(measure: Measure) -> str:
+    return "" if measure.bar is None else f"{'<=' if measure.goal == 'least' else '>='} {measure.bar:.3f}"
 
 
 def _facts(facts: Mapping[str, Any]) -> list[str]:

@@ -66,7 +66,7 @@ def measured(recipe: Recipe, dataset: Dataset, seed: int, told: Run) -> list[Mea
     for split in recipe.splits:
         seed_everything(seed)
         by_split.append(recipe.measure(dataset, split, told))
-    return measures(recipe, by_split)
+    return measures(recipe, by_split, dataset.name)
 
 
 def chosen(name: str, *, seed: int, debug: bool, device: str) -> Recipe:

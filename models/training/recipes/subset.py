@@ -40,6 +40,7 @@ def of_items(dataset: Dataset, rows: Split, items: NDArray[np.int64]) -> tuple[D
         tagged=known.tagged[items],
         parts={name: vectors[items] for name, vectors in known.parts.items()},
         present={name: mask[items] for name, mask in known.present.items()},
+        published_ms=None if known.published_ms is None else known.published_ms[items],
     )
     left = done.take(kept)
     left = replace(left, item=place[left.item])

@@ -16,6 +16,7 @@ from models.recommender_bundle import HISTORY
 from models.recommender_files import USER_TOWER
 from models.recommender_manifest import Calibration, Platt
 from models.training import interest_boundary, lightgcn, two_tower, user_cold
+from models.training.backbone import Backbone
 from models.training.data import splits
 from models.training.data.splits import ColdUsers, Rows, Split
 from models.training.histories import histories
@@ -81,18 +82,21 @@ def step(making: Making) -> None:
     cold = user_cold.fit_user_cold(
         dataset, _cold_users(making), towers.backbone(past, told), recipe.cold, run.watch("user_cold")
     )
+    # from here on a user is what the bundle will say he is, or boundary and calibrations would be those of others
+    user = user_cold.UserTowers(cold, towers.user).eval()
     boundary = interest_boundary.fit_boundary(
-        towers, dataset, rows.train, rows.validation, recipe.boundary, run.watch("boundary")
-    )
-    examples = interest_boundary.inputs_of(towers, past, told, np.arange(min(EXAMPLES, making.shape[0])), HISTORY)
+        towers, dataset, rows.train, rows.validation, recipe.boundary, run.watch("boundary"), user, HISTORY
+    ).eval()
+    everybody = interest_boundary.inputs_of(towers, past, told, np.arange(making.shape[0]), HISTORY)
+    with torch.no_grad():
+        vectors = user(*everybody.values())  # [U, D]
+        making.backbone = Backbone(vectors.numpy(), towers.item_vectors().numpy())
+        making.boundaries = boundary(vectors).numpy()
+    examples = {name: values[:EXAMPLES] for name, values in everybody.items()}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / USER_TOWER
-        user = user_cold.UserTowers(cold, towers.user).eval()
-        interest_boundary.export_user_tower(user, boundary.eval(), examples, path)
+        interest_boundary.export_user_tower(user, boundary, examples, path)
         making.networks[USER_TOWER] = path.read_bytes()
-    making.backbone = towers.backbone(past, told, HISTORY)
-    with torch.no_grad():
-        making.boundaries = boundary(torch.from_numpy(making.backbone.users)).numpy()
     making.vectors = making.backbone.items
     making.age_bounds = two_tower.AGE_BOUNDS
     # the boundary was trained as a logistic regression on plays that the towers have not seen

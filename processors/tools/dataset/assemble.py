@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from models.content_vector import DIM, split
 from models.dataset import GENDERS, Dataset, DatasetError, Items, Users
 from models.recommender import SURE
-from processors.tools.dataset.history import EPOCH, History
+from processors.tools.dataset.history import EPOCH, TICK, History
 from processors.tools.dataset.pseudonyms import pseudonym
 from processors.tools.dataset.rows import joined
 from processors.tools.world.names import is_research_only, world_of
@@ -25,13 +25,18 @@ SOURCE = (
     "pseudonym, age in the year of the newest interaction"
 )
 OLDEST = 130
+TOLD_BY = 20
+"""Users who must have told an occupation for its name to be kept: it is free text, may point at one person, and stands
+in the manifest of every version for ever."""
+LAST_YEAR = 9999
 
 
 def assemble(history: History, key: bytes) -> Dataset:
     """Users, items and rows; what is left out is counted in ``history.left_out``.
 
     An item that is not published, or is not known, takes its signals with it. A user who has told nothing stays, with
-    age, gender and occupation unknown. Content of another version than most items have is left out.
+    age, gender and occupation unknown; so does one whose occupation fewer than `TOLD_BY` users told, with that one
+    unknown. Content of another version than most items have is left out.
 
     Args:
         history: What the topics hold.
@@ -70,13 +75,14 @@ def assemble(history: History, key: bytes) -> Dataset:
 
 
 def _users(profiles: Sequence[ProfileChanged | None], ids: Sequence[str], year: int) -> Users:
-    occupations = ("", *sorted({each.occupation for each in profiles if each is not None and each.occupation}))
+    told_by = Counter(each.occupation for each in profiles if each is not None and each.occupation)
+    occupations = ("", *sorted(name for name, count in told_by.items() if count >= TOLD_BY))
     place = {name: index for index, name in enumerate(occupations)}
     return Users(
         tuple(ids),
         np.array([_age(each, year) for each in profiles], np.int16),
         np.array([GENDERS.index(each.gender) if each and each.gender in GENDERS else 0 for each in profiles], np.int8),
-        np.array([0 if each is None else place[each.occupation] for each in profiles], np.int16),
+        np.array([0 if each is None else place.get(each.occupation, 0) for each in profiles], np.int16),
         occupations,
     )
 
@@ -97,13 +103,18 @@ def _items(items: Sequence[ItemChanged], left_out: Counter[str]) -> Items:
     return Items(
         tuple(item.item_id for item in items),
         tuple(item.title for item in items),
-        np.array([item.release_year or 0 for item in items], np.int16),
+        np.array([_year(item.release_year) for item in items], np.int16),
         tags,
         tagged,
         parts,
         present,
         version,
+        np.array([(item.occurred_at - EPOCH) // TICK for item in items], np.int64),
     )
+
+
+def _year(year: int | None) -> int:
+    return year if year is not None and 0 < year <= LAST_YEAR else 0
 
 
 def _vectors(items: Sequence[ItemChanged], left_out: Counter[str]) -> tuple[NDArray[np.float32], str]:

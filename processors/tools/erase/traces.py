@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 import httpx
 
+from features import milvus_versions
 from features.contents import milvus_contents, object_contents, redis_contents, unfinished_uploads
 from features.views import USER_PROFILE, USER_TASTE
 from processors.runtime.wiring import Wiring
@@ -50,10 +52,11 @@ async def scan_stores(wiring: Wiring, needles: Sequence[Needle], user: str, medi
     """
     read: dict[str, int] = {}
     traces: list[Trace] = []
+    recommender = await asyncio.to_thread(milvus_versions.recommender_collections, wiring.milvus_config)
     stores = {
         "objects": object_contents(wiring.objects),
         "redis": redis_contents(wiring.redis, wiring.redis_config.address),
-        "milvus": milvus_contents(wiring.vector_index),
+        "milvus": milvus_contents(wiring.vector_index, recommender),
     }
     for store, contents in stores.items():
         read[store], found = await _scan(store, contents, needles)

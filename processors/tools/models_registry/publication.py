@@ -7,7 +7,7 @@ the same id.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from features.model_store import Registry, RegistryError, RegistryEvent, now
@@ -50,7 +50,11 @@ class Outcome:
     findings: tuple[Finding, ...] = ()
 
 
-async def nothing_to_do(_bundle: Bundle) -> None:
+Tidy = Callable[[Sequence[str]], Awaitable[object]]
+"""Takes the versions of which stores keep something: the one in use, and the one before if there was one."""
+
+
+async def nothing_to_do(_of: object) -> None:
     """For versions that no store holds anything of."""
 
 
@@ -61,10 +65,12 @@ class Hooks:
     Attributes:
         prepare: Before the move, for example to fill the version's vector collection.
         settle: After everybody was told, for example to go over what changed meanwhile.
+        tidy: When all stores follow the move; what other versions have there may go.
     """
 
     prepare: Hook = nothing_to_do
     settle: Hook = nothing_to_do
+    tidy: Tidy = nothing_to_do
 
 
 NO_HOOKS = Hooks()
@@ -150,6 +156,7 @@ class Publication:
             if told != move.number and (told or again or seen.unfinished is not None):
                 await self._publisher.publish([await self._event(move)])
                 await self._hooks.settle(await self._versions.open(move.version))
+                await self._hooks.tidy([each for each in (move.version, move.previous) if each is not None])
                 told = move.number
                 continue
             if seen.unfinished is None:

@@ -14,10 +14,11 @@ from typing import IO, Literal, Protocol, TypeVar
 import httpx
 import orjson
 
+from features import milvus_versions
 from features.milvus_index import MilvusConfig
 from features.milvus_scan import scan
 from features.ports import ObjectStore
-from features.views import COLLECTIONS, ITEM_CONTENT
+from features.views import COLLECTIONS, ITEM_CONTENT, RECOMMENDER_ITEMS
 from schemas.common import ObjectRef
 from schemas.errors import BadEventError, UnavailableError
 
@@ -63,9 +64,10 @@ class Held:
 
 
 def read_vectors(config: MilvusConfig) -> dict[str, dict[str, list[int]]]:
-    """Every row of every collection: alias -> item id -> sequence numbers; blocks."""
+    """Every row that readers get: alias -> item id -> sequence numbers; blocks. The recommender's once it has one."""
     found: dict[str, dict[str, list[int]]] = {}
-    for alias in COLLECTIONS:
+    published = [alias for alias, name in milvus_versions.named(config, [RECOMMENDER_ITEMS]).items() if name]
+    for alias in (*COLLECTIONS, *published):
         rows: dict[str, list[int]] = defaultdict(list)
         for item, seq in scan(config, alias):
             rows[item].append(seq)

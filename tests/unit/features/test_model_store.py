@@ -114,3 +114,29 @@ async def test_a_version_without_a_file_is_not_fetched_in_part(store: ModelStore
     with pytest.raises(VersionMissingError):
         await cache.fetch("m", "v1", ["a.bin", "b.bin"])
     assert not (tmp_path / "cache" / "m" / "v1").exists()
+
+
+@pytest.mark.parametrize("version", ["", ".", "..", "../other", "a/b", "v1\n", ".hidden", "-v", "x" * 65, "{outside}"])
+async def test_a_version_that_leads_elsewhere_touches_nothing(store: ModelStore, tmp_path: Path, version: str) -> None:
+    outside = tmp_path / "outside"
+    beside = tmp_path / "cache" / "other" / "v1"
+    for folder in (outside, beside, tmp_path / "cache" / "m" / "v1"):
+        folder.mkdir(parents=True)
+    before = _tree(tmp_path)
+    cache, wrong = VersionCache(store, tmp_path / "cache"), version.replace("{outside}", str(outside))
+    for call in (
+        lambda: cache.forget("m", wrong),
+        lambda: cache.forget(wrong, "v1"),
+        lambda: cache.fetch("m", wrong, ["a.bin"]),
+        lambda: store.put_version("m", wrong, FILES),
+        lambda: store.get_file("m", wrong, "a.bin"),
+        lambda: store.registry(wrong),
+        lambda: store.append(Registry(wrong), event("registered")),
+    ):
+        with pytest.raises(VersionMissingError, match="no name of"):
+            await call()
+    assert _tree(tmp_path) == before
+
+
+def _tree(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*"))

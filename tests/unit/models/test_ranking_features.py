@@ -153,6 +153,15 @@ def test_the_layout_survives_the_manifest() -> None:
         RankingLayout.from_manifest({**LAYOUT.manifest(), "surprise": 1})
 
 
+def test_an_item_older_than_any_trained_counts_as_the_oldest() -> None:
+    bounded = replace(LAYOUT, greatest_age_days=30.0)
+    old, oldest = (replace(items(), age_days=np.full(ITEMS, days)) for days in (5000.0, 30.0))
+    found, expected = (ranking_rows(bounded, user(), each) for each in (old, oldest))
+    assert np.array_equal(found.dense, expected.dense)
+    assert np.array_equal(found.fields, expected.fields)
+    assert RankingLayout.from_manifest(json.loads(json.dumps(bounded.manifest()))) == bounded
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -22,6 +22,7 @@ ITEMS = recommender_items("r-1").name
 class Active:
     def __init__(self, recommender: FakeRecommender | None) -> None:
         self.recommender = recommender
+        self.previous: str | None = None
 
 
 async def at_once(function: Any, *args: Any) -> Any:
@@ -56,6 +57,7 @@ class Desk:
             return None
         assert feature.values["vector"].tolist() == row.vector.tolist()
         assert feature.values["model_version"] == row.scalars["vector_version"] == "r-1"
+        assert row.scalars["uploader"] == ""
         return row.vector[:3].tolist()
 
 
@@ -66,6 +68,7 @@ def changed(item: str, *labels: str, seq: int = 1, change: Any = "published") ->
         changed_at=at(seq),
         item_id=item,
         kind="audio",
+        uploader="ada",
         change=change,
         seq=seq,
         labels=tuple(Label(name=name, score=1.0) for name in labels),
@@ -110,6 +113,18 @@ async def test_withdrawn_and_late() -> None:
     assert await made.vector("a") is None
     assert await made.work(changed("a", "rock", seq=3)) == []
     assert await made.vector("a") is None
+
+
+async def test_what_is_withdrawn_goes_from_the_previous_versions_collection_too() -> None:
+    made, older = desk(), recommender_items("r-0").name
+    await made.work(changed("a", "rock"), changed("b", "jazz"))
+    rows = await made.vectors.fetch(ITEMS, ["a", "b"])
+    await made.vectors.upsert(older, list(rows.values()))
+    made.active.previous = "r-0"
+    await made.work(changed("a", seq=2, change="withdrawn"), changed("b", "folk", seq=2))
+    assert await made.vector("a") is None
+    left = await made.vectors.fetch(older, ["a", "b"])
+    assert {item: row.vector[:3].tolist() for item, row in left.items()} == {"b": [0, 1, 0]}
 
 
 async def test_an_item_that_lost_its_content_is_taken_away() -> None:

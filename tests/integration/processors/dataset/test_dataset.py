@@ -164,8 +164,9 @@ def test_users_are_those_of_the_world_under_other_names(told: Told) -> None:
     rows = [place[told.renamed[user_id(source.name, each)]] for each in source.users.ids]
     assert (built.users.age[rows] == source.users.age).all()
     assert (built.users.gender[rows] == source.users.gender).all()
-    names = [source.users.occupations[each] for each in source.users.occupation]
-    assert [built.users.occupations[built.users.occupation[row]] for row in rows] == names
+    # of thirty users no twenty told the same, so none of the words is kept
+    assert set(built.users.occupation[rows].tolist()) == {0}
+    assert built.users.occupations == ("",)
     assert not {each for each in told.renamed if any(each.encode() in p.read_bytes() for p in files(told.place))}
 
 

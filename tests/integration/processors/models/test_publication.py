@@ -188,7 +188,12 @@ async def test_stores_are_made_ready_before_the_event_and_settled_after_it(desk:
 
         return work
 
-    hooks = Hooks(hook("prepare", failures=1), hook("settle", failures=1))
+    kept: list[object] = []
+
+    async def tidy(versions: object) -> None:
+        kept.append((versions, (await desk.versions.store.registry(NAME)).unfinished is not None))
+
+    hooks = Hooks(hook("prepare", failures=1), hook("settle", failures=1), tidy)
     publication = Publication(desk.versions, desk.wiring.publisher, hooks)
     version = desk.first.version
     with pytest.raises(UnavailableError):
@@ -200,6 +205,9 @@ async def test_stores_are_made_ready_before_the_event_and_settled_after_it(desk:
     await publication.promote(version, "ada")
     assert (await desk.versions.store.registry(NAME)).unfinished is None
     assert steps == [("prepare", version, 0), ("prepare", version, 0), ("settle", version, 1), ("settle", version, 2)]
+    await publication.promote(desk.second.version, "ada")
+    # before it is on record as done, so that giving the command again would do this, too
+    assert kept == [([version], True), ([desk.second.version, version], True)]
 
 
 async def test_of_two_promotions_at_once_one_wins_and_the_last_event_is_his(desk: Desk) -> None:

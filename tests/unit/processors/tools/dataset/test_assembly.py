@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.dataset import DatasetError, check
-from processors.tools.dataset.assemble import assemble
+from processors.tools.dataset.assemble import TOLD_BY, assemble
 from processors.tools.dataset.build import find, lineages, read_lineage
 from processors.tools.dataset.history import History, Signal
 from processors.tools.dataset.pseudonyms import PseudonymKeyError, pseudonym, read_key
@@ -127,6 +127,8 @@ def test_a_user_who_told_nothing_is_unknown_and_counted() -> None:
     assert found.left_out["users without a profile (kept)"] == 1
     assert dataset.items.tags == ("pop",)
     assert dataset.items.parts == {}
+    assert dataset.items.published_ms is not None
+    assert dataset.items.published_ms.tolist() == [AT_MS, AT_MS]
 
 
 @pytest.mark.parametrize(("birth_year", "age"), [(1990, 36), (None, -1), (2030, -1), (1800, -1)])
@@ -190,3 +192,24 @@ def test_a_version_must_name_one_data_set(tmp_path: Path) -> None:
     assert lineages(tmp_path / "none") == []
     with pytest.raises(DatasetError, match="lineage"):
         read_lineage(tmp_path / "abc1")
+
+
+def test_an_occupation_that_few_users_told_is_unknown() -> None:
+    told = ["nurse"] * TOLD_BY + ["heir to a throne"] * (TOLD_BY - 1) + [""]
+    profiles = {
+        f"u{place}": ProfileChanged(event_id=f"p{place}", occurred_at=AT, user_id=f"u{place}", occupation=name)
+        for place, name in enumerate(told)
+    }
+    users = assemble(history(profiles=profiles), KEY).users
+    assert users.occupations == ("", "nurse")
+    named = [users.occupations[each] for each in users.occupation]
+    assert (named.count("nurse"), named.count("")) == (TOLD_BY, TOLD_BY)
+
+
+@pytest.mark.parametrize(
+    ("told", "kept"), [(1959, 1959), (9999, 9999), (None, 0), (0, 0), (-5, 0), (10_000, 0), (70_000, 0)]
+)
+def test_a_year_that_cannot_be_is_unknown(told: int | None, kept: int) -> None:
+    found = history()
+    found.items["i0"] = published("i0", release_year=told)
+    assert assemble(found, KEY).items.year.tolist() == [kept, 0]

@@ -151,7 +151,11 @@ def _move(work: Callable[[Publication], Awaitable[Outcome]]) -> None:
                 async def settle(bundle: Bundle) -> None:
                     await fill.settle(BundledRecommender(bundle, RankingWeights()))
 
-                return await work(Publication(_versions(wiring), wiring.publisher, Hooks(prepare, settle, fill.tidy)))
+                try:
+                    hooks = Hooks(prepare, settle, fill.tidy)
+                    return await work(Publication(_versions(wiring), wiring.publisher, hooks))
+                finally:
+                    await wiring.redis.aclose()
 
         done = asyncio.run(whole())
     if done.findings:

@@ -9,7 +9,7 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from typing import Any
 
@@ -143,8 +143,12 @@ def found_in_stores(system: Any, markers: list[str]) -> list[str]:
 
     found = asyncio.run(look())
     folder = system.settings.data_dir / "objects"
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    return found + [f"{p}: {m}" for p in files for m in markers if m.encode() in p.read_bytes()]
+    for path in (path for path in folder.rglob("*") if path.is_file()):
+        # a temporary file of a write under way may be gone by now
+        with suppress(FileNotFoundError):
+            held = path.read_bytes()
+            found += [f"{path}: {marker}" for marker in markers if marker.encode() in held]
+    return found
 
 
 def in_milvus(system: Any, media: set[str]) -> set[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -34,9 +34,9 @@ pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
 
 
 @pytest.fixture
-def wiring(
+async def wiring(
     streams_settings: Settings, milvus_server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Wiring]:
+) -> AsyncIterator[Wiring]:
     monkeypatch.setattr(recommender_fill, "SETTLE_S", 0.1)
     settings = streams_settings.model_copy(
         update={
@@ -48,6 +48,7 @@ def wiring(
         topics_admin.apply(settings.kafka, found.registry, [item_mapping])
         apply_views(found.feast_config)
         yield found
+        await found.redis.aclose()
 
 
 def changed(item: str, label: str, seq: int = 1, change: Any = "published") -> Emit:

@@ -25,7 +25,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from features.ports import ObjectStore
 from schemas.common import ObjectRef
-from schemas.errors import AppError, BugError
+from schemas.errors import AppError, BugError, UnavailableError
 
 MANIFEST = "manifest.json"
 JSON = "application/json"
@@ -231,14 +231,17 @@ class VersionCache:
 
         Raises:
             VersionMissingError: the version, or a file of it, is not there, or its name can be none.
-            UnavailableError: the object store does not answer.
+            UnavailableError: the object store does not answer, or the folder cannot be written, its disk being full.
         """
         place = self._place(name, version)
         if await asyncio.to_thread(place.is_dir):
             return place
         wanted = (*files, MANIFEST)
         data = await asyncio.gather(*(self._store.get_file(name, version, file) for file in wanted))
-        await asyncio.to_thread(_place, place, dict(zip(wanted, data, strict=True)))
+        try:
+            await asyncio.to_thread(_place, place, dict(zip(wanted, data, strict=True)))
+        except OSError as error:
+            raise UnavailableError(f"{place}: {error.strerror}", code="bundles-unwritable") from error
         return place
 
     async def forget(self, name: str, version: str) -> None:

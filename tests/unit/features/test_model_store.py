@@ -18,7 +18,7 @@ from features.model_store import (
     now,
 )
 from features.objects import LocalObjects
-from schemas.errors import BugError
+from schemas.errors import BugError, UnavailableError
 
 FILES = {"manifest.json": b"{}", "a.bin": b"a"}
 
@@ -136,6 +136,17 @@ async def test_a_version_that_leads_elsewhere_touches_nothing(store: ModelStore,
         with pytest.raises(VersionMissingError, match="no name of"):
             await call()
     assert _tree(tmp_path) == before
+
+
+async def test_a_folder_that_cannot_be_written_is_named_and_tried_again(store: ModelStore, tmp_path: Path) -> None:
+    await store.put_version("recommender", "v1", {"manifest.json": b"{}", "a": b"a"})
+    cache = VersionCache(store, tmp_path / "taken" / "cache")
+    (tmp_path / "taken").write_bytes(b"a file where the folder should be")
+    with pytest.raises(UnavailableError, match="taken/cache/recommender/v1: Not a directory") as refused:
+        await cache.fetch("recommender", "v1", ["a"])
+    assert refused.value.code == "bundles-unwritable"
+    (tmp_path / "taken").unlink()
+    assert ((await cache.fetch("recommender", "v1", ["a"])) / "a").read_bytes() == b"a"
 
 
 def _tree(folder: Path) -> list[Path]:

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
-from types import TracebackType
-from typing import Self, TypeVar
+from typing import TypeVar
 
 Found = TypeVar("Found")
 
 
 class ParallelExtraction:
-    """Workers shared by all items; may be used by several threads at once. Close it, or use it as a context.
+    """Workers shared by all items; may be used by several threads at once. Close it at the end.
 
     Args:
         workers: Threads beside those that call `run`, >= 1; a part that finds none free waits for one.
@@ -46,11 +45,3 @@ class ParallelExtraction:
     def close(self) -> None:
         """Let running parts end."""
         self._pool.shutdown()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.dataset import GENDERS
+from models.taste import smoothed, taste, unit
 from schemas.errors import AppError
 
 TASKS = ("click", "like", "finish", "play_time")
@@ -33,10 +34,6 @@ YEAR_FROM = tuple(range(1950, 2035, 5))
 LOG_BUCKETS = 16
 """Buckets of counts: 0, 1, 2-3, 4-7 and so on."""
 TAG_SLOTS = 3
-SMOOTHING = 5.0
-"""Plays that a mean is drawn to the prior with."""
-RIDGE = 3.0
-"""Penalty of the regression, against vectors of norm 1."""
 DENSE = (
     "user_plays", "user_completion", "user_lift", "item_plays", "item_completion",
     "affinity", "closeness", "tag_match", "interest_shift", "item_age", "item_year",
@@ -306,41 +303,6 @@ def surplus(layout: RankingLayout, items: ItemColumns, completions: Floats) -> D
     rate = smoothed(items.completion, items.plays, layout.completion_rate)
     beyond: Doubles = completions.astype(np.float64) - (intercept + slope * rate)
     return beyond
-
-
-def taste(vectors: Floats, beyond: Doubles) -> tuple[Floats, float]:
-    """What a user's plays tell of his liking of items.
-
-    Args:
-        vectors: Unit vectors of the items played, float32 [n, D].
-        beyond: `surplus` of each play, float64 [n].
-
-    Returns:
-        float32 [D], whose inner product with a unit vector is the expected surplus beyond his mean; and that mean
-        surplus, drawn to 0. Zeros without plays.
-    """
-    count, dim = vectors.shape
-    if not count:
-        return np.zeros(dim, np.float32), 0.0
-    lift = float(beyond.sum() / (count + SMOOTHING))
-    wide, rest = vectors.astype(np.float64), beyond - lift
-    if count < dim:
-        weights = wide.T @ np.linalg.solve(wide @ wide.T + RIDGE * np.eye(count), rest)  # [D]
-    else:
-        weights = np.linalg.solve(wide.T @ wide + RIDGE * np.eye(dim), wide.T @ rest)  # [D]
-    return weights.astype(np.float32), lift
-
-
-def smoothed(mean: Doubles, plays: Longs, prior: float) -> Doubles:
-    """Mean of that many plays [n] drawn to a prior, float64 [n]; the prior without plays."""
-    found: Doubles = (np.where(plays > 0, mean, 0.0) * plays + SMOOTHING * prior) / (plays + SMOOTHING)
-    return found
-
-
-def unit(vectors: Floats) -> Floats:
-    """Rows [n, D] scaled to norm 1; zeros stay zeros."""
-    norm = np.sqrt((vectors.astype(np.float64) ** 2).sum(axis=1, keepdims=True))
-    return (vectors / np.where(norm > 0, norm, 1.0)).astype(np.float32)
 
 
 def _age_days(layout: RankingLayout, age_days: Doubles) -> Doubles:

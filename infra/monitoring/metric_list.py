@@ -12,10 +12,9 @@ from prometheus_client.core import Metric
 
 from processors.runtime.active_model import ModelMetrics
 from processors.runtime.metrics import ProgressMetrics, build_info
-from processors.runtime.processor import Emit
 from processors.serving.dead_letters import WaitingLetters
 from processors.serving.decoding import Decoder
-from processors.serving.experiments.served_log import ServedLog
+from processors.serving.experiments.served_log import ServedMetrics
 from processors.serving.metrics import ServiceMetrics
 from schemas.codec import Codec
 
@@ -56,7 +55,7 @@ def metrics() -> list[Listed]:
     ModelMetrics(worker)
     service = ServiceMetrics()
     ModelMetrics(service.registry)
-    ServedLog(NoPublisher(), service.registry, 0)
+    ServedMetrics(service.registry)
     service.watch_snapshot(lambda: 0, lambda: 0)
     service.registry.register(WaitingLetters(Decoder(Codec(), _no_registry), (), lambda: datetime.now(UTC)))
     found: dict[str, Listed] = {}
@@ -89,13 +88,6 @@ def _labels(collector: Any, family: Any) -> tuple[str, ...]:
     """The client keeps a metric's label names to itself; a family without samples tells them no other way."""
     names: tuple[str, ...] = getattr(family, "_labelnames", ()) or getattr(collector, "_labelnames", ())
     return tuple(names)
-
-
-class NoPublisher:
-    """Where nothing is published."""
-
-    async def publish(self, events: Iterable[Emit]) -> None:
-        raise NotImplementedError
 
 
 def _no_registry(schema_id: int) -> str:

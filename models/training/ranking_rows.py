@@ -22,10 +22,10 @@ from models.ranking_features import (
     RankingRows,
     interest_shift,
     ranking_rows,
-    smoothed,
     together,
     user_columns,
 )
+from models.taste import smoothed
 from models.training.data.splits import Split
 
 DAY_MS = 86_400_000

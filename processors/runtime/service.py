@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+from collections.abc import Sequence
 from contextlib import suppress
 
 import structlog
@@ -25,8 +26,8 @@ from processors.serving.app import create_app
 from processors.serving.catalogue import CatalogueSnapshot
 from processors.serving.dead_letters import WaitingLetters
 from processors.serving.decoding import Decoder
-from processors.serving.experiments.served_log import ServedLog
-from processors.serving.follower import Follower, kafka_consumer
+from processors.serving.experiments.served_log import ServedLog, ServedMetrics
+from processors.serving.follower import Apply, Follower, kafka_consumer
 from processors.serving.gate import Gate
 from processors.serving.key_file import KeyFile, KeyFileError
 from processors.serving.keys import KeyRing
@@ -59,35 +60,28 @@ def build_app(wiring: Wiring) -> FastAPI:
     recallable = RecallTimes(catalogue, lambda: followers[0].caught_up, utc_now)
     facts = StoreFacts(decoder)
     measured = MeasuredExperiments(decoder)
-    followers = (
-        Follower(
-            "catalogue",
-            # totals outlive the parts: a fresh process knows what was popular last week
-            (ITEM_CHANGED.name, SONG_COUNTED.name, PLAY_AGGREGATED.name),
-            recallable.apply,
-            metrics,
-            kafka_consumer(settings.kafka, "catalogue"),
-        ),
-        Follower("status", (MEDIA_STATUS.name,), status.apply, metrics, kafka_consumer(settings.kafka, "status")),
-    )
-    # only the page reads it: the service is ready without
-    page_follower = Follower("facts", facts.TOPICS, facts.apply, metrics, kafka_consumer(settings.kafka, "facts"))
-    measured_follower = Follower(
-        "experiments", measured.TOPICS, measured.apply, metrics, kafka_consumer(settings.kafka, "experiments")
-    )
     letters = WaitingLetters(decoder, [each.name for each in CAPABILITIES], utc_now)
     metrics.registry.register(letters)
-    letter_follower = Follower(
-        "dead-letters", letters.TOPICS, letters.apply, metrics, kafka_consumer(settings.kafka, "dead-letters")
+
+    def follower(name: str, topics: Sequence[str], apply: Apply) -> Follower:
+        return Follower(name, topics, apply, metrics, kafka_consumer(settings.kafka, name))
+
+    # totals outlive the parts: a fresh process knows what was popular last week
+    of_catalogue = (ITEM_CHANGED.name, SONG_COUNTED.name, PLAY_AGGREGATED.name)
+    followers = (
+        follower("catalogue", of_catalogue, recallable.apply),
+        follower("status", (MEDIA_STATUS.name,), status.apply),
     )
-
-    async def redis_probe() -> None:
-        with redis_errors(wiring.redis_config.address):
-            await wiring.redis.execute_command("PING")
-
+    # only the page and the metrics read these: the service is ready without
+    beside = (
+        follower("facts", facts.TOPICS, facts.apply),
+        follower("experiments", measured.TOPICS, measured.apply),
+        follower("dead-letters", letters.TOPICS, letters.apply),
+    )
+    redis_probe = _redis_probe(wiring)
     model = wiring.active_model(metrics.registry)
     keeper = LearnedKeeper(catalogue, lambda: RecommenderInUse(model).now, lambda: followers[0].caught_up)
-    served = ServedLog(wiring.publisher, metrics.registry, settings.experiments.log_queue)
+    served = ServedLog(wiring.publisher, ServedMetrics(metrics.registry), settings.experiments.log_queue)
     _show(metrics, settings)
     gate = gate_of(settings)
     broker_watch = _broker_watch(settings)
@@ -110,15 +104,21 @@ def build_app(wiring: Wiring) -> FastAPI:
                 model,
                 keeper,
                 served,
-                page_follower,
-                measured_follower,
-                letter_follower,
+                *beside,
                 broker_watch,
                 Dependencies({"redis": redis_probe, **_dependency_probes(wiring)}, metrics),
             ),
             operations=Operations(CAPABILITIES, broker_watch, recent, recallable, facts, measured),
         )
     )
+
+
+def _redis_probe(wiring: Wiring) -> Probe:
+    async def redis() -> None:
+        with redis_errors(wiring.redis_config.address):
+            await wiring.redis.execute_command("PING")
+
+    return redis
 
 
 def _show(metrics: ServiceMetrics, settings: Settings) -> None:

@@ -6,7 +6,6 @@ by his boundary into what would be shown and what not.
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,6 +22,7 @@ from models.training.data import ml100k, splits
 from models.training.histories import histories
 from models.training.loop import Watch
 from models.training.ranking_metrics import matrix
+from models.training.tables import pages
 
 NEGATIVES = (1, 2, 4, 8)
 COMMAND = "python -m models.training.tables.boundary"
@@ -91,9 +91,7 @@ def main(
             for negatives, each in measured(dataset, seed, watch).items():
                 rows.append({"split": seed, "negatives": negatives, **asdict(each)})
                 console.print(rows[-1])
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "recommender-boundary.json").write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
-    (out / "recommender-boundary.md").write_text(table(rows, dataset, wanted), encoding="utf-8")
+    pages.write(out, "recommender-boundary", rows, table(rows, dataset, wanted))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ cold items) is chosen by the cold validation items of the split.
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -30,6 +29,7 @@ from models.training.data import ml100k, splits
 from models.training.encoding import CACHE, cached
 from models.training.loop import Watch
 from models.training.ranking_metrics import bootstrap
+from models.training.tables import pages
 
 COMMAND = "python -m models.training.tables.cold_item"
 CB2CF, RIDGE, LINEAR = "CB2CF", "ridge", "CB2CF before training (linear path alone)"
@@ -243,9 +243,7 @@ def main(
             done.append(one_split(dataset, seed, entities, titles, watch))
             progress.advance(whole)
             found = summary(done, wanted[: len(done)])
-            out.mkdir(parents=True, exist_ok=True)
-            (out / "recommender-cold-item.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-            (out / "recommender-cold-item.md").write_text(page(found, dataset.source, COMMAND), encoding="utf-8")
+            pages.write(out, "recommender-cold-item", found, page(found, dataset.source, COMMAND))
 
 
 if __name__ == "__main__":

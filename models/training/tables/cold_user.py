@@ -6,7 +6,6 @@ A fifth of the users is cold; half of them choose when to stop, half are reporte
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -29,6 +28,7 @@ from models.training.data.splits import ColdUsers, Split
 from models.training.histories import histories
 from models.training.loop import Watch
 from models.training.ranking_metrics import Scores, bootstrap, coverage, matrix
+from models.training.tables import pages
 from models.training.two_tower import Demographics, demographics
 
 COMMAND = "python -m models.training.tables.cold_user"
@@ -221,9 +221,7 @@ def main(
         ours = " ".join(f"{by_split[-1][OURS][k]['recall@20'].mean():.3f}" for k in GIVEN)
         console.print(f"split {seed}: Recall@20 {ours}, {time.process_time() - start:.0f} s of CPU")
         done = summary(by_split, wanted[: len(by_split)])
-        out.mkdir(parents=True, exist_ok=True)
-        (out / f"{name}.json").write_text(json.dumps(done, indent=2) + "\n", encoding="utf-8")
-        (out / f"{name}.md").write_text(table(done, dataset, space), encoding="utf-8")
+        pages.write(out, name, done, table(done, dataset, space))
 
 
 if __name__ == "__main__":

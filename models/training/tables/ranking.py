@@ -6,7 +6,6 @@ of the train plays (PureSVD, Cremonesi et al. 2010), quick enough to be made ane
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
@@ -31,6 +30,7 @@ from models.training.ranker import LIKE, Config, Ranker, fit_ranker, logits, wit
 from models.training.ranking_metrics import auc, bootstrap, gauc, matrix
 from models.training.ranking_rows import Labelled, RankingData, ranking_data
 from models.training.semantic_id import fit_semantic_ids
+from models.training.tables import pages
 
 COMMAND = "python -m models.training.tables.ranking"
 COLUMNS = ("like", "like_gauc", "finish", "click", "cpu_s")
@@ -205,9 +205,7 @@ def main(
                 console.print(f"split {seed}, {name}: AUC {found['like']:.4f}, {found['cpu_s']:.1f} s")
                 progress.advance(whole)
             done = summary(by_split, wanted[: len(by_split)])
-            out.mkdir(parents=True, exist_ok=True)
-            (out / "recommender-ranking.json").write_text(json.dumps(done, indent=2) + "\n", encoding="utf-8")
-            (out / "recommender-ranking.md").write_text(table(done, dataset), encoding="utf-8")
+            pages.write(out, "recommender-ranking", done, table(done, dataset))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -25,6 +24,7 @@ from models.training.data.splits import Split
 from models.training.histories import histories
 from models.training.loop import Watch
 from models.training.ranking_metrics import bootstrap, coverage, gini, list_metrics, matrix, ranked
+from models.training.tables import pages
 
 CUTS = (10, 20)
 COLUMNS = ("recall@10", "ndcg@10", "recall@20", "ndcg@20", "mrr@10", "coverage@20", "gini@20", "cpu_s")
@@ -147,9 +147,7 @@ def main(
                 console.print(f"split {seed}, {name}: Recall@20 {recall:.4f}, {spent:.1f} s")
                 progress.advance(whole)
             done = summary(by_split, wanted[: len(by_split)])
-            out.mkdir(parents=True, exist_ok=True)
-            (out / "recommender-warm.json").write_text(json.dumps(done, indent=2) + "\n", encoding="utf-8")
-            (out / "recommender-warm.md").write_text(table(done, dataset), encoding="utf-8")
+            pages.write(out, "recommender-warm", done, table(done, dataset))
 
 
 if __name__ == "__main__":

@@ -26,6 +26,22 @@ STOP_S = 5.0
 log = structlog.get_logger(__name__)
 
 
+class ServedMetrics:
+    """Metrics of the log; one a registry."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.lists = Counter(
+            "overture_served_lists_total",
+            "Answered lists for the exposure log: written, or dropped because too many waited (full), because the "
+            "service stopped before the broker took them (stopped), or because they can never be written (refused).",
+            ("outcome",),
+            registry=registry,
+        )
+        self.waiting = Gauge(
+            "overture_served_lists_waiting", "Answered lists not yet in the exposure log.", registry=registry
+        )
+
+
 class ServedLog:
     """A bounded queue and one task that writes it to ``LIST_SERVED``. A ``Background``.
 
@@ -34,27 +50,18 @@ class ServedLog:
 
     Args:
         publisher: To the broker.
-        registry: Where ``overture_served_lists_total`` and ``overture_served_lists_waiting`` are registered.
+        metrics: Where lists are counted.
         capacity: Most lists that wait.
     """
 
-    def __init__(self, publisher: Publisher, registry: CollectorRegistry, capacity: int) -> None:
+    def __init__(self, publisher: Publisher, metrics: ServedMetrics, capacity: int) -> None:
         self._publisher = publisher
         self._capacity = capacity
         self._waiting: deque[ListServed] = deque()
         self._task: asyncio.Task[None] | None = None
         self._arrived, self._stopping = asyncio.Event(), asyncio.Event()
-        lists = Counter(
-            "overture_served_lists_total",
-            "Answered lists for the exposure log: written, or dropped because too many waited (full), because the "
-            "service stopped before the broker took them (stopped), or because they can never be written (refused).",
-            ("outcome",),
-            registry=registry,
-        )
-        self._counts = {name: lists.labels(name) for name in ("written", "full", "stopped", "refused")}
-        Gauge(
-            "overture_served_lists_waiting", "Answered lists not yet in the exposure log.", registry=registry
-        ).set_function(lambda: len(self._waiting))
+        self._counts = {name: metrics.lists.labels(name) for name in ("written", "full", "stopped", "refused")}
+        metrics.waiting.set_function(lambda: len(self._waiting))
 
     def note(self, served: ListServed) -> None:
         """Take a list; never waits. Call it on the event loop."""

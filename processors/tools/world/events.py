@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -131,25 +132,7 @@ def _interactions(dataset: Dataset, plan: Plan, published_ms: NDArray[np.int64],
     )
     for number, (u, i, at_ms, clicked, liked, completion, played_ms, duration_ms, place, listed) in enumerate(columns):
         user, at, request = users[u], _moment(at_ms), stable_id("world-request", dataset.name, str(number))
-
-        def interacted(
-            item: str,
-            action: Action,
-            place: int,
-            user: str = user,
-            at: datetime = at,
-            request: str = request,
-        ) -> Emit:
-            record = ItemInteracted(
-                event_id=stable_id("world", request, item, action),
-                occurred_at=at,
-                user_id=user,
-                item_id=item,
-                action=action,
-                exposure=Exposure(surface=plan.surface, position=place, request_id=request),
-            )
-            return Emit(ITEM_INTERACTED, user, record)
-
+        interacted = partial(_interacted, plan.surface, user, at, request)
         for other_place, other in enumerate(listed):
             if other >= 0:
                 yield interacted(items[other], "exposed", other_place)
@@ -169,6 +152,18 @@ def _interactions(dataset: Dataset, plan: Plan, published_ms: NDArray[np.int64],
             yield Emit(SONG_PLAYED, user, play)
         if liked:
             yield interacted(items[i], "liked", place)
+
+
+def _interacted(surface: str, user: str, at: datetime, request: str, item: str, action: Action, place: int) -> Emit:
+    record = ItemInteracted(
+        event_id=stable_id("world", request, item, action),
+        occurred_at=at,
+        user_id=user,
+        item_id=item,
+        action=action,
+        exposure=Exposure(surface=surface, position=place, request_id=request),
+    )
+    return Emit(ITEM_INTERACTED, user, record)
 
 
 def joined(items: Items) -> NDArray[np.float32]:

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from models.text_embedding import TextEncoder
 
 @pytest.fixture
 def extraction() -> Iterator[ParallelExtraction]:
-    with ParallelExtraction(2) as workers:
+    with closing(ParallelExtraction(2)) as workers:
         yield workers
 
 

@@ -19,13 +19,11 @@ from models.ranking_features import (
     groups,
     interest_shift,
     ranking_rows,
-    smoothed,
     surplus,
-    taste,
     together,
-    unit,
     user_columns,
 )
+from models.taste import smoothed, taste, unit
 
 DIM, TAGS, ITEMS = 64, 7, 150
 LAYOUT = RankingLayout(

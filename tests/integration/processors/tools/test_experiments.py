@@ -21,7 +21,7 @@ from processors.runtime.settings import Settings
 from processors.runtime.topic_scan import read_to_end
 from processors.runtime.wiring import Wiring
 from processors.serving.decoding import Decoder
-from processors.serving.experiments.served_log import ServedLog
+from processors.serving.experiments.served_log import ServedLog, ServedMetrics
 from processors.tools.experiments.off_policy import NotEstimableError
 from schemas.common import Exposure
 from schemas.interaction import ItemInteracted
@@ -47,7 +47,7 @@ def wiring(streams_settings: Settings) -> Iterator[Wiring]:
 async def write(wiring: Wiring, events: Iterable[Record]) -> None:
     """Lists as the service logs them, the rest as its clients' events are published."""
     registry = CollectorRegistry()
-    log = ServedLog(wiring.publisher, registry, 100_000)
+    log = ServedLog(wiring.publisher, ServedMetrics(registry), 100_000)
     others, lists = [], 0
     for event in events:
         match event:

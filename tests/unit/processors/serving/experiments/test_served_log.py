@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from processors.runtime.processor import Emit
 from processors.serving.experiments import served_log
-from processors.serving.experiments.served_log import ServedLog
+from processors.serving.experiments.served_log import ServedLog, ServedMetrics
 from schemas.recommendation import ListServed
 from schemas.topics import LIST_SERVED
 from tests.fakes.serving import NOW, MemoryPublisher
@@ -33,7 +33,7 @@ class Log:
     def __init__(self, publisher: MemoryPublisher | None = None, capacity: int = 1000) -> None:
         self.publisher = publisher or MemoryPublisher()
         self.registry = CollectorRegistry()
-        self.log = ServedLog(self.publisher, self.registry, capacity)
+        self.log = ServedLog(self.publisher, ServedMetrics(self.registry), capacity)
 
     def count(self, outcome: str) -> float | None:
         return self.registry.get_sample_value("overture_served_lists_total", {"outcome": outcome})

@@ -7,10 +7,10 @@ arXiv:1501.00102). The loss is the error against the frozen item vectors, BPR (R
 through the frozen user vectors, and the distance of the ratings' distribution from the backbone's (ALDI, Huang et al.
 2023, "Aligning Distillation For Cold-Start Item Recommendation").
 
-Some thousand items are few for a network alone. So each member of the ensemble starts as ridge regression from the
-content to the item vectors, on a linear path beside the perceptron. While it learns, the path answers for an item by
-weights that were solved without that item (cross-fitting, as in stacking, Wolpert 1992): gates and perceptron see the
-errors that it makes on new items, and a field of noise shows as the harm that it does.
+Some thousand items are few for a network alone. So it starts as kernel regression from the content to the item vectors
+(`models.training.content_kernel`), on a path beside the perceptrons; the gates begin as the weights that the kernel has
+learnt for the modalities, noise near 0. While the network learns, the path answers for each item as if it had been
+solved without that item (as in stacking, Wolpert 1992): gates and perceptrons see its errors on new items.
 """
 
 from __future__ import annotations
@@ -23,14 +23,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
-from sklearn.linear_model import Ridge
 from torch import Tensor, nn
 from torch.nn import functional
 
 from models.dataset import DatasetError
+from models.training import content_kernel, memo
 from models.training.alignment import without_some
 from models.training.backbone import Backbone
 from models.training.content import WIDTH, Content
+from models.training.content_kernel import ContentKernel
 from models.training.layers import MLP
 from models.training.lightgcn import negatives
 from models.training.loop import Fit, Watch, seed_everything, train
@@ -39,8 +40,6 @@ from models.training.ranking_metrics import list_metrics, ranked
 
 Vectors = NDArray[np.float32]
 Rows = NDArray[np.int64]
-Linear = tuple[Tensor, Tensor]
-"""Weights [M * 64, D] and offset [D]."""
 CUT = 20
 
 
@@ -49,44 +48,41 @@ class Config:
     """Shape and training.
 
     Attributes:
-        members: Networks whose answers are averaged.
-        hidden: Width of the perceptron.
+        members: Perceptrons whose answers are averaged.
+        hidden: Width of a perceptron.
         squeezed: Width of the excitation's hidden layer.
         dropout: Share of values left out in training.
         left_out: Probability that a modality is left out of an item in training.
-        ridge: L2 of the linear path; the parts have a mean squared norm of 1.
-        popularity: An item weighs (plays + 1) ** popularity in the linear path and in the error.
-        folds: Parts of the warm items for cross-fitting.
+        kernel: Closed form.
+        popularity: An item weighs (plays + 1) ** popularity in the closed form and in the error.
         error: Weight of the squared error against the item vectors.
         pairs: Weight of BPR.
         ratings: Weight of the distribution of ratings.
-        gates: Weight of the mean gate, which pulls down what is of no use.
         sharpness: Factor of a pair's margin in BPR, in units of the backbone's mean margin.
         fit: Loop; ``batch`` counts plays.
     """
 
-    members: int = 3
+    members: int = 4
     hidden: int = 64
     squeezed: int = 8
-    dropout: float = 0.6
-    left_out: float = 0.3
-    ridge: float = 20.0
+    dropout: float = 0.5
+    left_out: float = 0.2
+    kernel: content_kernel.Config = field(default_factory=content_kernel.Config)
     popularity: float = 0.25
-    folds: int = 8
     error: float = 1.0
     pairs: float = 1.0
     ratings: float = 0.2
-    gates: float = 0.01
     sharpness: float = 2.0
     fit: Fit = field(
-        default_factory=lambda: Fit(epochs=20, patience=20, batch=16384, learning_rate=3e-3, weight_decay=1e-4)
+        default_factory=lambda: Fit(epochs=8, patience=8, batch=16384, learning_rate=2e-3, weight_decay=1e-4)
     )
 
     @staticmethod
     def debug() -> Config:
         """Small enough for a test."""
         fit = Fit(epochs=12, patience=12, batch=2048, learning_rate=3e-3)
-        return Config(members=2, hidden=16, squeezed=4, ridge=3.0, folds=4, fit=fit)
+        kernel = content_kernel.Config(landmarks=400, relevance_items=120, relevance_steps=60)
+        return Config(members=2, hidden=16, squeezed=4, kernel=kernel, fit=fit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +99,7 @@ class Judged:
 
 
 class SENetGate(nn.Module):
-    """Weight of each modality, 0..2, from all of them; 0 where absent. At the start all are 1."""
+    """Weight of each modality, 0 to twice its weight in the kernel, from all of them; 0 where absent."""
 
     def __init__(self, modalities: int, squeezed: int) -> None:
         super().__init__()
@@ -111,66 +107,54 @@ class SENetGate(nn.Module):
         nn.init.zeros_(self.excite[2].weight)
         nn.init.zeros_(self.excite[2].bias)
 
-    def forward(self, parts: Tensor, present: Tensor) -> Tensor:
-        """Gates [B, M] of parts [B, M, 64] with presence [B, M]."""
+    def forward(self, parts: Tensor, present: Tensor, weight: Tensor) -> Tensor:
+        """Gates [B, M] of parts [B, M, 64] with presence [B, M] and weights [M], which they are at the start."""
         squeezed = (parts.square().sum(2) + 1e-12).sqrt() * present  # [B, M]
-        return 2.0 * torch.sigmoid(self.excite(squeezed)) * present  # [B, M]
-
-
-class Member(nn.Module):
-    """Gate and perceptron beside a linear path whose weights are given."""
-
-    def __init__(self, config: Config, modalities: int, dim: int) -> None:
-        super().__init__()
-        self.gate = SENetGate(modalities, config.squeezed)
-        self.mlp = MLP(modalities * WIDTH, config.hidden, dim, dropout=config.dropout)
-        nn.init.zeros_(self.mlp[-1].weight)
-        nn.init.zeros_(self.mlp[-1].bias)
-
-    def forward(self, parts: Tensor, present: Tensor, paths: list[Linear]) -> tuple[Tensor, Tensor]:
-        """Vectors [B, D] and gates [B, M] of parts [B, M, 64] with presence [B, M]; paths for equal pieces of B."""
-        gates = self.gate(parts, present)  # [B, M]
-        gated = (parts * gates[:, :, None]).flatten(1)  # [B, M * 64]
-        straight = [piece @ weight + offset for piece, (weight, offset) in zip(split(gated, paths), paths, strict=True)]
-        return torch.cat(straight) + self.mlp(gated), gates  # [B, D], [B, M]
+        return 2.0 * torch.sigmoid(self.excite(squeezed)) * weight * present  # [B, M]
 
 
 class CB2CF(nn.Module):
-    """Mean of some members: parts [B, M, 64] with presence [B, M] -> vectors [B, D] and gates [B, M].
+    """Parts [B, M, 64] with presence [B, M] -> vectors [B, D] and gates [B, M]; the perceptrons' answers are averaged.
 
-    An item without any modality gets the offset of the linear path, the mean of the warm vectors.
+    An item without any modality gets the offset of the kernel path, the mean of the warm vectors.
     """
 
     middle: Tensor
     scale: Tensor
-    weight: Tensor
-    offset: Tensor
 
-    def __init__(self, config: Config, modalities: int, dim: int) -> None:
+    def __init__(self, config: Config, landmarks: int, modalities: int, dim: int) -> None:
         super().__init__()
         self.config = config
-        self.members = nn.ModuleList(Member(config, modalities, dim) for _ in range(config.members))
+        self.path = ContentKernel(landmarks, modalities, WIDTH, dim)
+        self.gate = SENetGate(modalities, config.squeezed)
+        widths = modalities * WIDTH, config.hidden, dim
+        self.members = nn.ModuleList(MLP(*widths, dropout=config.dropout) for _ in range(config.members))
+        for member in self.members:
+            nn.init.zeros_(member[-1].weight)
+            nn.init.zeros_(member[-1].bias)
         self.register_buffer("middle", torch.zeros(modalities, WIDTH))
         self.register_buffer("scale", torch.ones(modalities))
-        self.register_buffer("weight", torch.zeros(modalities * WIDTH, dim))
-        self.register_buffer("offset", torch.zeros(dim))
 
     def standard(self, parts: Tensor, present: Tensor) -> Tensor:
         """Parts [B, M, 64] with mean 0 and mean squared norm 1 over the warm items; zeros where absent."""
         return (parts - self.middle) * (self.scale[:, None] * present[:, :, None])  # [B, M, 64]
 
+    def beside(self, parts: Tensor, gates: Tensor) -> list[Tensor]:
+        """What each perceptron adds to the path, [B, D], by standardised parts and gates."""
+        gated = (parts * gates[:, :, None]).flatten(1)  # [B, M * 64]
+        return [member(gated) for member in self.members]
+
     def forward(self, parts: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
-        """Vectors [B, D], and gates [B, M] in 0..2, 0 where absent."""
+        """Vectors [B, D], and gates [B, M], 0 where absent."""
         parts = self.standard(parts, present)  # [B, M, 64]
-        found = [member(parts, present, [(self.weight, self.offset)]) for member in self.members]
-        vectors = torch.stack([vector for vector, _ in found]).mean(0)  # [B, D]
-        gates = torch.stack([gates for _, gates in found]).mean(0)  # [B, M]
+        gates = self.gate(parts, present, self.path.weight)  # [B, M]
+        vectors = self.path(parts, gates) + torch.stack(self.beside(parts, gates)).mean(0)  # [B, D]
         some = present.amax(1, keepdim=True)  # [B, 1]
-        return vectors * some + self.offset * (1.0 - some), gates
+        return vectors * some + self.path.offset * (1.0 - some), gates
 
 
 class Lesson:
-    """Everything that the loss is made of; warm items in the order of the folds."""
+    """Everything that the loss is made of; warm items in an order of chance."""
 
     def __init__(self, module: CB2CF, content: Content, plays: csr_matrix, backbone: Backbone, warm: Rows) -> None:
         config = module.config
@@ -183,16 +167,12 @@ class Lesson:
         self.parts = module.standard(raw, self.present)  # [W, M, 64]
         self.users, self.items = torch.from_numpy(backbone.users), torch.from_numpy(backbone.items[order])
         weight = (np.asarray(self.plays.sum(axis=0), np.float64).ravel() + 1.0) ** config.popularity
-        weight /= weight.mean()
-        flat, vectors = self.parts.flatten(1).numpy(), backbone.items[order]
-        fold = np.concatenate([np.full(len(piece), n) for n, piece in enumerate(np.array_split(order, config.folds))])
-        others = [fold != n for n in range(config.folds)]
-        self.paths = [_solved(flat[rows], vectors[rows], weight[rows], config.ridge) for rows in others]
-        for buffer, solved in zip(
-            (module.weight, module.offset), _solved(flat, vectors, weight, config.ridge), strict=True
-        ):
-            buffer.copy_(solved)
-        self.weight = torch.from_numpy(weight.astype(np.float32))  # [W]
+        self.weight = torch.from_numpy((weight / weight.mean()).astype(np.float32))  # [W]
+        energy = self.users.square().sum(0)  # [D]
+        self.solved = content_kernel.solve(
+            self.parts, self.present, self.items, self.weight, energy, config.kernel, module.path
+        )
+        self.near = module.path.near(self.parts)  # [M, W, L]
         self.size = self.items.square().mean()  # []
         user = np.repeat(np.arange(plays.shape[0]), np.diff(self.plays.indptr))
         self.user, self.item = user.astype(np.int64), self.plays.indices.astype(np.int64)
@@ -213,21 +193,21 @@ class Lesson:
         return (user * played).sum(1), (user * other).sum(1)
 
     def loss(self, triples: Tensor) -> Tensor:
-        """Mean loss of the members: a scalar."""
-        return torch.stack([self._of_member(member, triples) for member in self.module.members]).mean()
+        """Mean loss of the perceptrons: a scalar."""
+        parts, present = without_some(self.parts, self.present, self.module.config.left_out)  # [W, M, 64], [W, M]
+        gates = self.module.gate(parts, present, self.module.path.weight)  # [W, M]
+        path = self.solved.unseen(self.near, gates)  # [W, D]
+        told = self.ratings(self.items, triples)  # [B], [B]
+        return torch.stack([self._of(path + each, triples, told) for each in self.module.beside(parts, gates)]).mean()
 
-    def _of_member(self, member: nn.Module, triples: Tensor) -> Tensor:
+    def _of(self, vectors: Tensor, triples: Tensor, told: tuple[Tensor, Tensor]) -> Tensor:
         config = self.module.config
-        parts, present = without_some(self.parts, self.present, config.left_out)  # [W, M, 64], [W, M]
-        vectors, gates = member(parts, present, self.paths)  # [W, D], [W, M]
         error = ((vectors - self.items).square().mean(1) * self.weight).mean() / self.size  # []
         positive, negative = self.ratings(vectors, triples)  # [B], [B]
-        told_positive, told_negative = self.ratings(self.items, triples)  # [B], [B]
         pairs = functional.softplus(-config.sharpness * (positive - negative) / self.margin).mean()  # []
-        apart = (positive - told_positive).abs() + (negative - told_negative).abs()  # [B]
+        apart = (positive - told[0]).abs() + (negative - told[1]).abs()  # [B]
         ratings = apart.mean() / self.margin  # []
-        mean_gate = gates.sum() / present.sum()  # []
-        return config.error * error + config.pairs * pairs + config.ratings * ratings + config.gates * mean_gate
+        return config.error * error + config.pairs * pairs + config.ratings * ratings
 
 
 def fit_cb2cf(
@@ -255,7 +235,8 @@ def fit_cb2cf(
     """
     _check(content, plays, backbone, warm)
     seed_everything(config.fit.seed)
-    module = CB2CF(config, len(content.names), backbone.items.shape[1])
+    landmarks = min(len(warm), config.kernel.landmarks)
+    module = CB2CF(config, landmarks, len(content.names), backbone.items.shape[1])
     lesson = Lesson(module, content, plays, backbone, warm)
 
     def batches(order: torch.Generator) -> Iterator[Tensor]:
@@ -268,7 +249,10 @@ def fit_cb2cf(
         vectors, _ = mapped(module, content, judged.items)
         return cold_recall(backbone.users, vectors, judged)
 
-    train(module, lesson.loss, batches, measure, "greatest", config.fit, watch)
+    def learn() -> None:
+        train(module, lesson.loss, batches, measure, "greatest", config.fit, watch)
+
+    memo.once("cb2cf", (content, plays, backbone, warm, judged, config), module, learn)
     return module
 
 
@@ -281,10 +265,11 @@ def mapped(module: CB2CF, content: Content, items: Rows) -> tuple[Vectors, Vecto
     return vectors.numpy(), gates.numpy()
 
 
-def linear_path(module: CB2CF, content: Content) -> Vectors:
-    """What the linear path alone answers, with all gates at 1, float32 [I, D]: the network before training."""
-    parts = module.standard(torch.from_numpy(content.parts), torch.from_numpy(content.present).float())
-    return (parts.flatten(1) @ module.weight + module.offset).numpy()
+def kernel_path(module: CB2CF, content: Content) -> Vectors:
+    """What the kernel path alone answers, by the weights it was solved with, float32 [I, D]: before training."""
+    present = torch.from_numpy(content.present).float()
+    parts = module.standard(torch.from_numpy(content.parts), present)
+    return module.path(parts, module.path.weight * present).numpy()
 
 
 def cold_recall(users: Vectors, vectors: Vectors, judged: Judged) -> float:
@@ -305,17 +290,6 @@ def export(module: CB2CF, content: Content, path: Path) -> float:
     """
     parts, present = torch.from_numpy(content.parts[:64]), torch.from_numpy(content.present[:64]).float()
     return write_onnx(module.eval(), {"parts": parts, "present": present}, ("vector", "gates"), path)
-
-
-def split(gated: Tensor, paths: list[Linear]) -> tuple[Tensor, ...]:
-    """Rows [B, X] in as many equal pieces as there are paths."""
-    return gated.tensor_split(len(paths)) if len(paths) > 1 else (gated,)
-
-
-def _solved(content: Vectors, vectors: Vectors, weight: NDArray[np.float64], ridge: float) -> Linear:
-    """Weighted ridge regression with a free offset: weights [X, D] and offset [D]."""
-    model = Ridge(alpha=ridge).fit(content, vectors, sample_weight=weight)
-    return torch.from_numpy(model.coef_.T.astype(np.float32)), torch.from_numpy(model.intercept_.astype(np.float32))
 
 
 def _mean_of_present(values: Tensor, present: Tensor) -> Tensor:

@@ -29,7 +29,7 @@ from models.training.data.splits import Rows
 from models.training.histories import Histories, histories
 from models.training.layers import MLP, sparse_product
 from models.training.lightgcn import negatives
-from models.training.loop import Fit, Watch, seed_everything, shuffled, train
+from models.training.loop import Fit, TrainingError, Watch, seed_everything, shuffled, train
 from models.training.onnx_file import write_onnx
 from models.training.ranking_metrics import matrix, ranked
 from models.training.two_tower import Demographics, TwoTower, demographics, shares
@@ -102,7 +102,7 @@ def fit_boundary(
         most: Plays in a mean, the last ones; None: as the tower is configured.
 
     Raises:
-        ValueError: no play among the unseen rows of either part of the users.
+        TrainingError: no play among the unseen rows of either part of the users.
     """
     seed_everything(config.fit.seed)
     interactions, shape = dataset.interactions, (len(dataset.users), len(dataset.items))
@@ -114,7 +114,7 @@ def fit_boundary(
     unseen = unseen[interactions.clicked[unseen]]
     judged = is_judged[interactions.user[unseen]]
     if judged.all() or not judged.any():
-        raise ValueError(f"{len(unseen)} unseen plays are too few for an interest boundary")
+        raise TrainingError(f"{len(unseen)} unseen plays are too few for an interest boundary")
     module = InterestBoundary(config)
     user_side, kept = user or tower.user, tower.config.most if most is None else most
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.dataset import Interactions
+from models.training import memo
 from models.training.backbone import DIM, Backbone, played, validation_recall
 from models.training.data.splits import Split
 from models.training.layers import sparse_product
@@ -87,7 +88,8 @@ class LightGCN(nn.Module):
         rows = triples + torch.tensor([0, self.users, self.users])  # [B, 3]
         user, positive, negative = functional.embedding(rows, self()).unbind(1)  # [B, D] each
         margin = (user * (positive - negative)).sum(1)  # [B]
-        norms = functional.embedding(rows, self.base).square().sum() / 2  # []
+        times = torch.bincount(rows.flatten(), minlength=len(self.base)).float()  # [U+I]
+        norms = times @ self.base.square().sum(1) / 2  # []
         return functional.softplus(-margin).mean() + self.config.l2 * norms / len(rows)
 
     def backbone(self) -> Backbone:
@@ -103,13 +105,14 @@ def negatives(plays: csr_matrix, user: NDArray[np.int64], random: np.random.Gene
     keys = np.repeat(np.arange(plays.shape[0], dtype=np.int64), np.diff(plays.indptr)) * count + plays.indices
     keys.sort()
     drawn = random.integers(count, size=len(user))
+    asked = np.arange(len(user))
     for _ in range(20):
-        wanted = user * count + drawn
+        wanted = user[asked] * count + drawn[asked]
         place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-        again = np.flatnonzero(keys[place] == wanted)
-        if not len(again):
+        asked = asked[keys[place] == wanted]
+        if not len(asked):
             break
-        drawn[again] = random.integers(count, size=len(again))
+        drawn[asked] = random.integers(count, size=len(asked))
     return drawn
 
 
@@ -142,13 +145,11 @@ def fit_lightgcn(
         for some in shuffled(len(triples), config.fit.batch, order):
             yield triples[some]
 
-    train(
-        module,
-        module.loss,
-        batches,
-        lambda: validation_recall(module.backbone().scores(), plays, truth),
-        "greatest",
-        config.fit,
-        watch,
-    )
+    def measure() -> float:
+        return validation_recall(module.backbone().scores(), plays, truth)
+
+    def learn() -> None:
+        train(module, module.loss, batches, measure, "greatest", config.fit, watch)
+
+    memo.once("lightgcn", (interactions, rows, shape, config), module, learn)
     return module.backbone()

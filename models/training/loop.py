@@ -20,9 +20,17 @@ import torch.distributed as dist
 from safetensors.torch import save_model
 from torch import Tensor, nn
 
+from schemas.errors import AppError
+
 Batch = TypeVar("Batch")
 Watch = Callable[[int, float, float], None]
 """Called after each pass with its number, the mean training loss and the validation measure."""
+
+
+class TrainingError(AppError, ValueError):
+    """Training that cannot go on: nothing to learn from, or a loss that is no number."""
+
+    code = "training-failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +122,7 @@ def train(
         watch: Called after each checked pass.
 
     Raises:
-        ValueError: A loss or measure is not finite, or a pass has no batch.
+        TrainingError: A loss or measure is not finite, or a pass has no batch.
     """
     order = torch.Generator().manual_seed(settings.seed)
     weights = [each for each in module.parameters() if each.requires_grad]
@@ -138,7 +146,7 @@ def train(
             checks.append(float(measure()))
         watch(epoch, losses[-1], checks[-1])
         if not (abs(losses[-1]) < float("inf") and abs(checks[-1]) < float("inf")):
-            raise ValueError(f"the loss is not finite in pass {epoch}")
+            raise TrainingError(f"loss or measure is not finite in pass {epoch}: {losses[-1]}, {checks[-1]}")
         if sign * checks[-1] > best_value:
             best, best_value, without = epoch, sign * checks[-1], 0
             kept = copy.deepcopy(module.state_dict())
@@ -155,10 +163,10 @@ def fit(module: Trainable, train_on: Examples, validation: Examples, settings: F
     """`train` on labelled examples, judged by the validation loss.
 
     Raises:
-        ValueError: A loss is not finite, or there are no examples.
+        TrainingError: A loss is not finite, or there are no examples.
     """
     if not len(train_on.labels) or not len(validation.labels):
-        raise ValueError("no examples")
+        raise TrainingError("no examples")
 
     def batches(order: torch.Generator) -> Iterator[Examples]:
         for rows in shuffled(len(train_on.labels), settings.batch, order):
@@ -196,7 +204,7 @@ def _one_pass(
         total += float(value.detach())
         steps += 1
     if not steps:
-        raise ValueError("no batches")
+        raise TrainingError("no batches")
     return total / steps
 
 

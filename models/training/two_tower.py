@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.dataset import GENDERS, Dataset, Users
+from models.training import memo
 from models.training.backbone import DIM, Backbone, played, validation_recall
 from models.training.data.splits import Split
 from models.training.histories import Histories, histories
@@ -65,7 +66,7 @@ class Config:
     hidden_fields: float = 0.1
     fit: Fit = field(
         default_factory=lambda: Fit(
-            epochs=40, patience=3, batch=1024, learning_rate=1e-3, weight_decay=1e-2, decay="none", check_every=2
+            epochs=40, patience=2, batch=1024, learning_rate=1e-3, weight_decay=1e-2, decay="none", check_every=2
         )
     )
 
@@ -183,9 +184,11 @@ def sampled_softmax(users: Tensor, items: Tensor, log_q: Tensor, known: Tensor, 
         known: bool [B, B], other items of the batch that the user played, which are no negatives.
         temperature: Divides the scores.
     """
-    logits = users @ items.T / temperature - log_q  # [B, B]
-    own = torch.eye(len(users), dtype=torch.bool)
-    return functional.cross_entropy(logits.masked_fill(known & ~own, -torch.inf), torch.arange(len(users)))
+    # the parts without gradient go into the product: each pass over [B, B] costs as much as the product itself
+    fixed = (-log_q).repeat(len(users), 1).masked_fill_(known, -torch.inf)  # [B, B]
+    fixed.diagonal().copy_(-log_q)
+    logits = torch.addmm(fixed, users / temperature, items.T)  # [B, B]
+    return functional.cross_entropy(logits, torch.arange(len(users)))
 
 
 def shares(count: int, config: Config, random: np.random.Generator) -> NDArray[np.float64]:
@@ -217,6 +220,7 @@ def fit_two_tower(
     rows = played(interactions, rows, config.fit.seed)
     user, item = interactions.user[rows.train].astype(np.int64), interactions.item[rows.train].astype(np.int64)
     plays = matrix(user, item, shape)
+    has_played = plays.astype(np.bool_)  # [U, I]
     truth = matrix(interactions.user[rows.validation], interactions.item[rows.validation], shape)
     past, told = histories(interactions, rows.train, shape), demographics(dataset.users)
     frequency = np.maximum(np.bincount(item, minlength=shape[1]), 1) / len(item)
@@ -235,12 +239,15 @@ def fit_two_tower(
         items = module.item_vectors()  # [I, D]
         told_now = told.take(of_user).hidden(config.hidden_fields, random)
         users = module.users_by_plays(items, weights, number, told_now)  # [B, D]
-        known = torch.from_numpy(plays[of_user].toarray()[:, item[some]] > 0)  # [B, B]
+        known = torch.from_numpy(has_played[of_user].toarray()[:, item[some]])  # [B, B]
         own = functional.embedding(target, items)  # [B, D]
         return sampled_softmax(users, own, log_q[target], known, config.temperature)
 
     def measure() -> float:
         return validation_recall(module.backbone(past, told).scores(), plays, truth)
 
-    train(module, loss, batches, measure, "greatest", config.fit, watch)
+    def learn() -> None:
+        train(module, loss, batches, measure, "greatest", config.fit, watch)
+
+    memo.once("two-tower", (dataset.version, rows, config, start), module, learn)
     return module

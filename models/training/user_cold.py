@@ -1,11 +1,12 @@
 """User cold start: a vector for a user of no plays or a few, from what he told of himself and what he played.
 
-A prior by demographics, and the mean of the item vectors of his plays blended in as they come: the weight k / (k + k0)
-is that of a mean of k observations against a prior worth k0 (empirical Bayes, Efron & Morris 1975). The network sees
-the warm users with their histories cut short, as DropoutNet does (Volkovs et al. 2017, "DropoutNet: Addressing Cold
-Start in Recommender Systems"), and learns to foretell what they play later by the multinomial likelihood over all items
-(Liang et al. 2018, "Variational Autoencoders for Collaborative Filtering", arXiv:1802.05814), distilled with the
-ranking that their warm vector gives. The item vectors stay as they are, so score(u, i) = user . item as ever.
+A prior by demographics (`models.training.demographic_prior`), and the mean of the item vectors of his plays blended in
+as they come: the weight k / (k + k0) is that of a mean of k observations against a prior worth k0 (empirical Bayes,
+Efron & Morris 1975). The network sees the warm users with their histories cut short, as DropoutNet does (Volkovs et al.
+2017, "DropoutNet: Addressing Cold Start in Recommender Systems"), and learns how to hear the plays: it foretells what
+they play later by the multinomial likelihood over all items (Liang et al. 2018, "Variational Autoencoders for
+Collaborative Filtering", arXiv:1802.05814), distilled with the ranking that their warm vector gives. The item vectors
+stay as they are, so score(u, i) = user . item as ever.
 
 The content profile of a user is in the mean as well: an item without plays has the vector that its content was mapped
 to, in the same space.
@@ -23,13 +24,14 @@ from scipy.sparse import csr_matrix
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.dataset import GENDERS, Dataset, DatasetError
+from models.dataset import Dataset, DatasetError
+from models.training import demographic_prior, memo
 from models.training.backbone import Backbone
 from models.training.cold_protocol import ColdGroup, later_plays, shown
 from models.training.data.splits import FOLD_IN, ColdUsers
 from models.training.histories import Histories, histories
 from models.training.loop import Fit, Watch, seed_everything, shuffled, train
-from models.training.two_tower import AGE_BOUNDS, Demographics, demographics
+from models.training.two_tower import Demographics, demographics
 
 IMPOSSIBLE = -1e9
 """Logit of what is not asked for: finite, since 0 * inf would be no number."""
@@ -40,6 +42,7 @@ class Config:
     """Shape and training.
 
     Attributes:
+        prior: Settings of the prior, all that decides without plays.
         shown: Numbers of plays that users are shown with in training and validation; ten at most.
         worth: Plays that the prior is worth at the start, k0; learned from there.
         activity: Weight of a user in the loss by his number of later plays to this power: 0 serves the mean Recall,
@@ -47,17 +50,16 @@ class Config:
         distilled: Weight of the ranking by the warm vector against that of the later plays, 0..1.
         distilled_sharpness: Spread of the warm vector's scores in that ranking.
         sharpness: Multiplies the scores in the softmax at the start; learned from there.
-        told_decay: L2 of the demographic vectors: how much a group must differ from everybody to be heard.
         fit: Settings of the loop.
     """
 
-    shown: tuple[int, ...] = (0, 1, 2, 3, 5, 10)
+    prior: demographic_prior.Config = field(default_factory=demographic_prior.Config)
+    shown: tuple[int, ...] = (1, 2, 3, 5, 10)
     worth: float = 5.0
     activity: float = 0.15
     distilled: float = 0.15
     distilled_sharpness: float = 1.5
     sharpness: float = 8.0
-    told_decay: float = 0.1
     fit: Fit = field(
         default_factory=lambda: Fit(
             epochs=40, patience=6, batch=192, learning_rate=1e-2, weight_decay=0.0, decay="none", check_every=1
@@ -68,7 +70,7 @@ class Config:
     def debug() -> Config:
         """Small enough for a test."""
         fit = Fit(epochs=12, patience=12, batch=64, learning_rate=2e-2, weight_decay=0.0, decay="none")
-        return Config(shown=(0, 1, 3, 10), fit=fit)
+        return Config(shown=(1, 3, 10), fit=fit)
 
 
 class UserCold(nn.Module):
@@ -76,20 +78,21 @@ class UserCold(nn.Module):
 
     Args:
         config: Shape.
+        prior: float32 [C, D], vector of each demographic cell in units of the mean item norm.
         occupations: Number of occupations, the unknown one included.
         backbone: Its item vectors are the space; the norm of its user vectors is that of the answers.
     """
 
-    def __init__(self, config: Config, occupations: int, backbone: Backbone) -> None:
+    def __init__(self, config: Config, prior: Tensor, occupations: int, backbone: Backbone) -> None:
         super().__init__()
         dim = backbone.items.shape[1]
-        self.everybody = nn.Parameter(torch.zeros(dim))  # [D]
-        sizes = (len(AGE_BOUNDS) + 1, len(GENDERS), occupations, (len(AGE_BOUNDS) + 1) * len(GENDERS))
-        self.told = nn.ModuleList(nn.Embedding(size, dim) for size in sizes)
-        for table in self.told:
-            nn.init.zeros_(table.weight)
-        self.heard = nn.Linear(dim, dim, bias=False)
+        self.occupations = occupations
+        self.prior: Tensor
+        self.register_buffer("prior", prior)  # [C, D]
+        self.heard = nn.Linear(dim, dim)
         nn.init.eye_(self.heard.weight)
+        nn.init.zeros_(self.heard.bias)
+        self.log_gain = nn.Parameter(-torch.tensor(config.prior.sharpened * config.sharpness).log())
         self.log_worth = nn.Parameter(torch.tensor(config.worth).log())
         self.log_sharpness = nn.Parameter(torch.tensor(config.sharpness).log())
         self.scale: Tensor
@@ -99,8 +102,8 @@ class UserCold(nn.Module):
 
     def blended(self, history: Tensor, plays: Tensor, age: Tensor, gender: Tensor, occupation: Tensor) -> Tensor:
         """Prior and plays before they get their norm, float32 [B, D], in units of the mean item norm."""
-        fields = (age, gender, occupation, age * len(GENDERS) + gender)
-        prior = self.everybody + sum(table(value) for table, value in zip(self.told, fields, strict=True))  # [B, D]
+        cell = demographic_prior.cell_of(age, gender, occupation, self.occupations)  # [B]
+        prior = functional.embedding(cell, self.prior) * self.log_gain.exp()  # [B, D]
         number = plays.expm1()  # [B, 1]
         weight = number / (number + self.log_worth.exp())  # [B, 1]
         return prior + weight * self.heard(history / self.scale)  # [B, D]
@@ -124,10 +127,6 @@ class UserCold(nn.Module):
         """Logits of all items [I, D], float32 [B, I], for the likelihood."""
         blended = self.blended(history, plays, age, gender, occupation)  # [B, D]
         return blended @ items.T * (self.log_sharpness.exp() / self.scale)
-
-    def told_norm(self) -> Tensor:
-        """Mean squared norm of the demographic vectors: a scalar."""
-        return sum((table.weight.square().sum() for table in self.told), torch.zeros(())) / len(self.told)
 
 
 class UserTowers(nn.Module):
@@ -173,13 +172,17 @@ def fit_user_cold(dataset: Dataset, split: ColdUsers, backbone: Backbone, config
     past, told = histories(interactions, split.train, shape), demographics(dataset.users)
     warm = np.flatnonzero(np.diff(past.start) > FOLD_IN)
     group = ColdGroup.of(interactions, split, split.validation_users, shape)
-    if not len(warm) or not group.rest.nnz:
+    later = later_plays(past, warm)  # [W, I]
+    if not later.nnz or not group.rest.nnz:
         raise DatasetError(f"{dataset.name}: too few users of more than {FOLD_IN} plays to learn a cold start from")
-    target, weight = _targets(later_plays(past, warm), backbone, warm, config)
+    target, weight = _targets(later, backbone, warm, config)
     items = torch.from_numpy(backbone.items)  # [I, D]
     first = torch.from_numpy(past.items[past.start[warm][:, None] + np.arange(FOLD_IN)])  # [W, 10]
     fields = told.take(warm)
-    module = UserCold(config, len(dataset.users.occupations), backbone)
+    alike = demographic_prior.likeness(dataset.users, told, warm, config.prior)  # [C, W]
+    likes = demographic_prior.expected(alike, later, config.prior.activity)  # [C, I]
+    prior = torch.from_numpy(demographic_prior.fit_vectors(likes, backbone.items, config.prior))  # [C, D]
+    module = UserCold(config, prior, len(dataset.users.occupations), backbone)
 
     def batches(order: torch.Generator) -> Iterator[tuple[int, Tensor]]:
         for place in torch.randperm(len(config.shown), generator=order).tolist():
@@ -195,9 +198,12 @@ def fit_user_cold(dataset: Dataset, split: ColdUsers, backbone: Backbone, config
         masked = torch.zeros_like(logits, dtype=torch.bool).scatter_(1, known, True)  # [B, I]
         likely = logits.masked_fill(masked, IMPOSSIBLE).log_softmax(1)  # [B, I]
         wanted = (target[rows].masked_fill(masked, 0.0) * likely).sum(1)  # [B]
-        return config.told_decay * module.told_norm() - (weight[rows] * wanted).mean()
+        return -(weight[rows] * wanted).mean()
 
-    train(module, loss, batches, _gain(module, group, past, told, backbone, config), "greatest", config.fit, watch)
+    def learn() -> None:
+        train(module, loss, batches, _gain(module, group, past, told, backbone, config), "greatest", config.fit, watch)
+
+    memo.once("user-cold", (dataset.version, split, backbone, config), module, learn)
     return module
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -18,6 +19,10 @@ def train(
     data: Annotated[str, typer.Option("--data", help="ml-100k, or the folder of a data set.")] = "ml-100k",
     seed: Annotated[int, typer.Option("--seed", help="Seed of everything random in the model.")] = 7,
     device: Annotated[Literal["cpu", "cuda"], typer.Option("--device", help="Where it trains.")] = "cpu",
+    jobs: Annotated[int | None, typer.Option("--jobs", min=1, help="Processes; as many as cores unless given.")] = None,
+    tables: Annotated[
+        Path | None, typer.Option("--tables", help="Of `all` on ml-100k: write the tables there as well.")
+    ] = None,
     *,
     debug: Annotated[bool, typer.Option("--debug", help="In seconds; the figures mean nothing.")] = False,
 ) -> None:
@@ -26,17 +31,20 @@ def train(
     Needs torch: `make train-env`, then `.overture/train/bin/overture train`. On several processes:
     `torchrun --nproc-per-node 2 -m processors train lightgcn`.
     """
+    import os
+
     import orjson
 
     from processors.runtime.settings import Settings
     from processors.tools.training import training
 
     settings = Settings()
-    options = {"folder": settings.data_dir / "runs", "console": out, "seed": seed, "debug": debug, "device": device}
+    processes, runs = jobs or len(os.sched_getaffinity(0)), settings.data_dir / "runs"
+    options = training("recipes.jobs").Options(seed, debug, device, processes, (tables,) if tables else ())
     if name == "all":
-        place = training("recipes.version").run(data, parent=_in_use(settings), **options)
+        place = training("recipes.version").run(data, runs, out, options, parent=_in_use(settings))
     else:
-        place = training("recipes.runner").run(name, data, **options)
+        place = training("recipes.runner").run(name, data, runs, out, options)
     if place is None:
         return
     out.print(training("recipes.report").console_table(place))

@@ -162,6 +162,8 @@ def test_an_item_shown_as_unknown_keeps_its_age() -> None:
     assert unknown.fields[:, cold].all()
     assert (unknown.dense[:, age] > 0).mean() > 0.5
     assert np.array_equal(known.dense[:, age], unknown.dense[:, age])
+    mean = DENSE.index("item_mean")
+    assert (np.unique(known.dense[:, mean]).size, np.unique(unknown.dense[:, mean]).size) == (3 * ITEMS, 1)
 
 
 def test_an_age_counts_from_publication_and_no_further_than_was_trained() -> None:

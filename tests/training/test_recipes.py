@@ -22,10 +22,12 @@ from models.training import debug_bundle, interest_boundary
 from models.training.data import splits
 from models.training.histories import histories
 from models.training.recipes import RECIPES, report, runner, semantic_id, two_tower, version
-from models.training.recipes.base import RecipeError, Run, below_bars, check_device, measures
+from models.training.recipes.base import RecipeError, Run, below_bars, check_device, measures, splits_of
 from models.training.recipes.evaluation import evaluate
+from models.training.recipes.jobs import Options
 from models.training.recipes.making import Making
 from models.training.recipes.subset import of_items
+from models.training.tables.pages import Table
 from models.training.two_tower import demographics
 
 USERS, ITEMS, PLAYS = 80, 40, 15
@@ -75,7 +77,7 @@ def codes(making: Making) -> None:
 
 
 def test_a_run_leaves_figures_lineage_and_pictures(data: Path, tmp_path: Path) -> None:
-    place = runner.run("lightgcn", str(data), tmp_path, QUIET, seed=5, debug=True, device="cpu")
+    place = runner.run("lightgcn", str(data), tmp_path, QUIET, Options(5, debug=True))
     facts = orjson.loads((place / "run.json").read_bytes())
     assert facts["data"] == {"name": "two-crowds", "version": data.name, "non_commercial": False}
     assert facts["config"]["config"]["fit"]["seed"] == facts["seed"] == 5
@@ -83,30 +85,55 @@ def test_a_run_leaves_figures_lineage_and_pictures(data: Path, tmp_path: Path) -
     recall = found["recall@20"]
     assert recall["low"] <= recall["mean"] <= recall["high"]
     assert recall["mean"] > recall["baselines"]["popularity"] + 0.2
-    assert (place / "lightgcn-0.png").read_bytes().startswith(b"\x89PNG")
+    assert (place / "lightgcn.png").read_bytes().startswith(b"\x89PNG")
     report = (place / "report.md").read_text()
-    assert f"| warm/recall@20 | **{recall['mean']:.4f}**" in report
-    assert "![lightgcn-0](lightgcn-0.png)" in report
+    assert f"| backbone/recall@20 | **{recall['mean']:.4f}**" in report
+    assert "![lightgcn](lightgcn.png)" in report
 
 
 def test_the_same_seed_gives_the_same_figures(data: Path, tmp_path: Path) -> None:
     found = []
     for number, seed in enumerate((5, 5, 6)):
-        place = runner.run("lightgcn", str(data), tmp_path / str(number), QUIET, seed=seed, debug=True, device="cpu")
+        place = runner.run("lightgcn", str(data), tmp_path / str(number), QUIET, Options(seed, debug=True))
         found.append((place / "measures.json").read_bytes())
     assert found[0] == found[1] != found[2]
 
 
 def test_what_cannot_run_is_said(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(RecipeError, match="no recipe nothing; there are lightgcn"):
-        runner.run("nothing", str(data), tmp_path, QUIET, seed=5, debug=True, device="cpu")
+        runner.run("nothing", str(data), tmp_path, QUIET, Options(5, debug=True))
     with pytest.raises(RecipeError, match="trains on cpu, not on cuda"):
-        runner.run("lightgcn", str(data), tmp_path, QUIET, seed=5, debug=True, device="cuda")
+        runner.run("lightgcn", str(data), tmp_path, QUIET, Options(5, debug=True, device="cuda"))
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(RecipeError, match="sees no CUDA device"):
         check_device("cuda", ("cpu", "cuda"))
     with pytest.raises(DatasetError, match="No such file"):
-        runner.run("lightgcn", str(tmp_path / "none"), tmp_path, QUIET, seed=5, debug=True, device="cpu")
+        runner.run("lightgcn", str(tmp_path / "none"), tmp_path, QUIET, Options(5, debug=True))
+
+
+@pytest.mark.parametrize(
+    ("recipe", "told"),
+    [
+        ("ranker", "^ranker, split 0: the train rows hold one class only for the task like: .* all no$"),
+        ("lightgcn", "^lightgcn, split 0: 160 plays to learn from and 0 to judge by: too few$"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Number of distinct clusters")
+def test_data_that_nothing_can_be_learnt_from_is_named(data: Path, tmp_path: Path, recipe: str, told: str) -> None:
+    whole = read(data)
+    done = whole.interactions
+    poor = done.take(np.arange(len(done)) % PLAYS < 2) if recipe == "lightgcn" else done
+    poor = replace(poor, liked=np.zeros(len(poor), np.bool_))
+    folder = tmp_path / write(replace(whole, interactions=poor), tmp_path)
+    with pytest.raises(RecipeError, match=told):
+        runner.run(recipe, str(folder), tmp_path / "runs", QUIET, Options(5, debug=True))
+    assert not (tmp_path / "runs").exists()
+
+
+def test_fewer_splits_are_measured_where_no_bars_are_set(data: Path) -> None:
+    recipe = RECIPES["lightgcn"]
+    assert splits_of(recipe, read(data)) == recipe.splits[:3] != recipe.splits
+    assert splits_of(recipe, replace(read(data), name="ml-100k")) == recipe.splits
 
 
 def test_bars_and_intervals() -> None:
@@ -125,23 +152,65 @@ def test_bars_and_intervals() -> None:
     assert below_bars([recall, loss]) == ["warm/recall@10: 0.2500, at least 0.3000 is wanted"]
 
 
+@pytest.mark.timeout(600)
+def test_two_processes_make_the_version_that_one_makes(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(version, "RECIPES", {name: RECIPES[name] for name in ("lightgcn", "two_tower")})
+    monkeypatch.setattr(version, "STEPS", (towers, codes))
+    found = []
+    for processes in (1, 2):
+        options = Options(7, debug=True, processes=processes)
+        place = version.run(str(data), tmp_path / str(processes), QUIET, options, parent=None)
+        facts = orjson.loads((place / "run.json").read_bytes())
+        assert set(facts["jobs"]) == {"lightgcn, split 0", "two_tower, split 0", version.PARTS}
+        # the towers begin from the backbone that was trained for itself, as the curves tell as well
+        kept = sorted(path.name.rpartition("-")[0] for path in (place / "trained").iterdir())
+        assert kept == ["lightgcn", "two-tower"]
+        assert {path.name for path in place.glob("*.png")} == {"lightgcn.png", "two_tower.png"}
+        found.append([(place / name).read_bytes() for name in ("measures.json", "bundle/user_tower.onnx")])
+    assert found[0] == found[1]
+    keys = [(each["protocol"], each["name"]) for each in orjson.loads(found[0][0])]
+    assert len(set(keys)) == len(keys)
+
+
 def test_all_parts_become_a_version_that_can_be_evaluated(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(version, "RECIPES", {"lightgcn": RECIPES["lightgcn"]})
     monkeypatch.setattr(version, "STEPS", (towers, codes))
-    place = version.run(str(data), tmp_path, QUIET, seed=5, debug=True, device="cpu", parent="20260101-000000-00000000")
+    place = version.run(str(data), tmp_path, QUIET, Options(5, debug=True), parent="20260101-000000-00000000")
     bundle = open_bundle(place / "bundle")
     manifest = bundle.manifest
     assert (manifest.dataset.name, manifest.dataset.version) == ("two-crowds", data.name)
     assert manifest.parent == "20260101-000000-00000000"
     assert len(bundle.items.ids) == ITEMS
-    assert manifest.measures[0].key == "warm/recall@10"
+    assert manifest.measures[0].key == "backbone/recall@10"
     assert orjson.loads((place / "run.json").read_bytes())["version"] == manifest.version
     [recall] = [each for each in evaluate(bundle, str(data)) if each.name == "recall@20"]
     assert recall.mean > recall.baselines["popularity"] + 0.2
     with pytest.raises(DatasetError, match="its test rows are not unseen"):
         evaluate(bundle, "ml-100k")
+
+
+def test_the_tables_come_with_a_version_of_their_data_set(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def page(dataset: Dataset, by_split: list[str], seeds: list[int]) -> tuple[list[str], str]:
+        return by_split, f"{dataset.name}: {seeds}\n"
+
+    table = Table("recommender-made-up", lambda dataset, seed, _watch: f"{dataset.name} {seed}", page)
+    monkeypatch.setattr(version, "RECIPES", {})
+    monkeypatch.setattr(version, "STEPS", (towers, codes))
+    monkeypatch.setattr(version, "TABLES", (table,))
+    folder = tmp_path / write(replace(read(data), name="ml-100k"), tmp_path)
+    options = Options(5, tables=(tmp_path / "bench",))
+    place = version.run(str(folder), tmp_path / "runs", QUIET, options, parent=None)
+    for out in (place / "tables", tmp_path / "bench"):
+        assert (out / "recommender-made-up.md").read_text() == "ml-100k: [0, 1, 2, 3, 4]\n"
+        assert orjson.loads((out / "recommender-made-up.json").read_bytes())[4] == "ml-100k 4"
+    elsewhere = version.run(str(data), tmp_path / "others", QUIET, Options(5), parent=None)
+    assert not (elsewhere / "tables").exists()
 
 
 def test_a_version_without_all_parts_names_what_is_missing(
@@ -150,10 +219,10 @@ def test_a_version_without_all_parts_names_what_is_missing(
     monkeypatch.setattr(version, "RECIPES", {})
     monkeypatch.setattr(version, "STEPS", (codes,))
     with pytest.raises(RecipeError, match=r"has made vectors, calibration, user_tower.onnx, cb2cf.onnx, ranker.onnx"):
-        version.run(str(data), tmp_path, QUIET, seed=5, debug=True, device="cpu", parent=None)
+        version.run(str(data), tmp_path, QUIET, Options(5, debug=True), parent=None)
     monkeypatch.setattr(version, "STEPS", (semantic_id.step,))
     with pytest.raises(RecipeError, match="semantic ids need item vectors"):
-        version.run(str(data), tmp_path, QUIET, seed=5, debug=True, device="cpu", parent=None)
+        version.run(str(data), tmp_path, QUIET, Options(5, debug=True), parent=None)
 
 
 def test_users_boundaries_and_calibration_are_of_what_is_published(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:

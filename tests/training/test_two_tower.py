@@ -22,6 +22,7 @@ from models.training.interest_boundary import (
     fit_boundary,
     inputs_of,
 )
+from models.training.loop import TrainingError
 from models.training.onnx_file import write_onnx
 from models.training.ranking_metrics import list_metrics, matrix, ranked
 from models.training.two_tower import Config, TwoTower, demographics, fit_two_tower, sampled_softmax, shares
@@ -140,7 +141,7 @@ def test_the_boundary_parts_plays_from_random_items(tower: TwoTower, boundary: I
 
 
 def test_a_boundary_needs_unseen_plays(tower: TwoTower) -> None:
-    with pytest.raises(ValueError, match="too few for an interest boundary"):
+    with pytest.raises(TrainingError, match="too few for an interest boundary"):
         fit_boundary(tower, DATA, ROWS.train, ROWS.test[:0], interest_boundary.Config.debug(), lambda *_: None)
 
 

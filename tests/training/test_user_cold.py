@@ -178,3 +178,12 @@ def test_users_of_few_plays_teach_nothing() -> None:
     split = cold_users(dataset.interactions, USERS, seed=0)
     with pytest.raises(DatasetError, match="too few users of more than 10 plays"):
         fit_user_cold(dataset, split, backbone, Config.debug(), lambda *_: None)
+
+
+def test_warm_users_without_later_plays_teach_nothing() -> None:
+    dataset, backbone = made()
+    split = cold_users(dataset.interactions, USERS, seed=0)
+    of_user = dataset.interactions.user[split.train]
+    firsts = np.concatenate([split.train[of_user == user][:10] for user in np.unique(of_user)])
+    with pytest.raises(DatasetError, match="too few users of more than 10 plays"):
+        fit_user_cold(dataset, replace(split, train=firsts), backbone, Config.debug(), lambda *_: None)

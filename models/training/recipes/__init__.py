@@ -14,6 +14,8 @@ from models.training.recipes.making import Step
 from models.training.recipes.ranker import RankerRecipe
 from models.training.recipes.two_tower import TwoTowerRecipe
 from models.training.recipes.user_cold import UserColdRecipe
+from models.training.tables import boundary, cold_item, cold_user, ranking, warm
+from models.training.tables.pages import Table
 
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
@@ -22,3 +24,5 @@ RECIPES: dict[str, Recipe] = {
 """By name. A new recipe stands here."""
 STEPS: tuple[Step, ...] = (two_tower.step, cb2cf.step, semantic_id.step, ranker.step)
 """A new part stands here, behind those that it takes something from."""
+TABLES: tuple[Table, ...] = (warm.TABLE, cold_item.TABLE, boundary.TABLE, cold_user.TABLE, ranking.TABLE)
+"""Made with a version where the data set is ml-100k."""

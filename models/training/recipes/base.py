@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -25,6 +26,8 @@ BARS_FOR = "ml-100k"
 """Data set whose figures the bars are about; the gate compares versions of any other with each other only."""
 SPLITS_FOR_INTERVALS = 3
 """Splits from which the interval is over splits; with fewer it is over users."""
+SPLITS_ELSEWHERE = 3
+"""Splits that are measured on data sets other than that of the bars: what intervals and the gate need at least."""
 
 
 class RecipeError(AppError):
@@ -46,6 +49,10 @@ class Curve:
     passes: list[int] = field(default_factory=list)
     train: list[float] = field(default_factory=list)
     validation: list[float] = field(default_factory=list)
+
+
+def unheard(_curve: str, _epoch: int, _train: float, _validation: float) -> None:
+    """A `Say` that says nothing."""
 
 
 class Run:
@@ -71,6 +78,10 @@ class Run:
 
         return watch
 
+    def told(self, name: str) -> Watch:
+        """For the loop: tells of it, but keeps no curve."""
+        return partial(self._say, name)
+
 
 class Recipe(Protocol):
     """One frozen dataclass a recipe.
@@ -78,7 +89,7 @@ class Recipe(Protocol):
     Attributes:
         name: Name on the command line; also that of the model among the methods of `measure`.
         summary: One sentence.
-        splits: Seeds of the splits that it is measured on.
+        splits: Seeds of the splits that it is measured on; see `splits_of`.
         bars: Least mean by measure.
         lower: Measures of which less is better.
         device: Where it trains.
@@ -114,6 +125,11 @@ def check_device(device: str, able: tuple[str, ...]) -> None:
         raise RecipeError(f"this recipe trains on {' or '.join(able)}, not on {device}")
     if device == "cuda" and not torch.cuda.is_available():
         raise RecipeError(f"torch {torch.__version__} sees no CUDA device")
+
+
+def splits_of(recipe: Recipe, dataset: Dataset) -> tuple[int, ...]:
+    """Seeds of the splits that a recipe is measured on with this data set."""
+    return recipe.splits if dataset.name == BARS_FOR else recipe.splits[:SPLITS_ELSEWHERE]
 
 
 def measures(recipe: Recipe, by_split: list[Mapping[str, Values]], dataset: str) -> list[Measure]:

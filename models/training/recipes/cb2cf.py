@@ -26,6 +26,7 @@ from models.training.cb2cf import Judged, fit_cb2cf
 from models.training.cold_item_protocol import world
 from models.training.content import Content, encoded_titles, ml100k_content
 from models.training.data import ml100k, splits
+from models.training.data.prompts import encoded_prompts
 from models.training.ranking_metrics import matrix
 from models.training.recipes.base import DEBUG_FIT, RecipeError, Run, Values, check_device
 from models.training.recipes.making import Making
@@ -117,7 +118,7 @@ def step(making: Making) -> None:
 def online_content(dataset: Dataset) -> tuple[Content, str]:
     """What the online service would know of each item: parts of the joint vector, and tags; and its version.
 
-    Items without vectors of their own, as those of ml-100k, have their title's.
+    Items without vectors of their own, as those of ml-100k, have that of their prompt: title and year.
     """
     items = dataset.items
     parts = {name: items.parts[name] for name in content_vector.PARTS if name in items.parts}
@@ -125,7 +126,7 @@ def online_content(dataset: Dataset) -> tuple[Content, str]:
     version = items.content_version
     if not parts:
         vectoriser = ContentVectoriser()
-        joint = [vectoriser.join(None, None, title) for title in encoded_titles(dataset, lambda _: None)]
+        joint = [vectoriser.join(None, None, prompt) for prompt in encoded_prompts(dataset)]
         parts, present = content_vector.split(np.stack(joint))
         parts, present, version = {"text": parts["text"]}, {"text": present["text"]}, vectoriser.version
     tags = np.zeros((len(items), WIDTH), np.float32)

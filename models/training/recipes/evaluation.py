@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -14,18 +15,19 @@ from models.training import baselines
 from models.training.data import ml100k, splits
 from models.training.data.splits import Split
 from models.training.histories import histories
-from models.training.ranking_metrics import bootstrap, list_metrics, matrix, ranked
+from models.training.ranking_metrics import bootstrap, matrix
 from models.training.recipes.base import RecipeError, Values
+from models.training.tables.warm import measured
 
-CUTS = (10, 20)
 SHOWN = ("recall", "ndcg")
 BLOCK = 512
 WARM_SPLIT = "warm_split"
 """Name under which a manifest keeps the seed of the split that its version was trained on."""
 
 
+@lru_cache(maxsize=1)
 def dataset_of(data: str) -> Dataset:
-    """The data set of a name or a folder.
+    """The data set of a name or a folder; the last one stays in memory.
 
     Raises:
         DatasetError: it cannot be read.
@@ -33,22 +35,17 @@ def dataset_of(data: str) -> Dataset:
     return ml100k.load() if data == "ml-100k" else read(Path(data))
 
 
-def warm(scores: NDArray[np.float32], dataset: Dataset, rows: Split) -> Values:
+def warm(scores: NDArray[np.float32], dataset: Dataset, rows: Split, protocol: str = "warm") -> Values:
     """Recall and NDCG of each user with test plays; what he played in train or validation is not shown."""
-    played = dataset.interactions
-    shape = len(dataset.users), len(dataset.items)
-    known = np.concatenate([rows.train, rows.validation])
-    hidden = matrix(played.user[known], played.item[known], shape)
-    truth = matrix(played.user[rows.test], played.item[rows.test], shape)
-    found = list_metrics(ranked(scores, hidden, None, max(CUTS)), truth, CUTS)
-    return {f"warm/{name}": values for name, values in found.items() if name.split("@")[0] in SHOWN}
+    found = measured(scores, dataset, rows)
+    return {f"{protocol}/{name}": values for name, values in found.items() if name.split("@")[0] in SHOWN}
 
 
-def warm_baselines(dataset: Dataset, rows: Split, names: tuple[str, ...]) -> dict[str, Values]:
+def warm_baselines(dataset: Dataset, rows: Split, names: tuple[str, ...], protocol: str = "warm") -> dict[str, Values]:
     """The same of simple methods, see `baselines`."""
     played = dataset.interactions
     plays = matrix(played.user[rows.train], played.item[rows.train], (len(dataset.users), len(dataset.items)))
-    return {name: warm(getattr(baselines, name)(plays), dataset, rows) for name in names}
+    return {name: warm(getattr(baselines, name)(plays), dataset, rows, protocol) for name in names}
 
 
 def bundle_scores(bundle: Bundle, dataset: Dataset, rows: Split) -> NDArray[np.float32]:

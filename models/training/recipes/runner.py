@@ -1,12 +1,12 @@
-"""Runs recipes: splits, seeds, progress, figures, report (``overture train``)."""
+"""Runs recipes: splits, seeds, figures, report (``overture train``)."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -15,21 +15,29 @@ from typing import Any
 
 import torch.distributed as dist
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from models.dataset import Dataset
 from models.recommender_manifest import Measure
 from models.training.distributed import joined
-from models.training.loop import seed_everything
 from models.training.recipes import RECIPES, report
-from models.training.recipes.base import Recipe, RecipeError, Run, Say, below_bars, measures, plain
+from models.training.recipes.base import (
+    Recipe,
+    RecipeError,
+    Run,
+    Values,
+    below_bars,
+    measures,
+    plain,
+    splits_of,
+)
 from models.training.recipes.evaluation import dataset_of
+from models.training.recipes.jobs import Done, Job, Options, curves_of, run_jobs
+from models.training.recipes.showing import showing
 
-SEED = 7
 PACKAGES = ("torch", "numpy", "scipy", "onnx")
 
 
-def run(name: str, data: str, folder: Path, console: Console, *, seed: int, debug: bool, device: str) -> Path | None:
+def run(name: str, data: str, folder: Path, console: Console, options: Options) -> Path | None:
     """Train and measure a recipe on all its splits; where the report lies, None in a process that writes none.
 
     Args:
@@ -37,39 +45,59 @@ def run(name: str, data: str, folder: Path, console: Console, *, seed: int, debu
         data: ``ml-100k`` or the folder of a data set.
         folder: Where runs lie.
         console: For progress.
-        seed: Seed of the model.
-        debug: Whether in seconds, with figures that mean nothing.
-        device: ``cpu`` or ``cuda``.
+        options: How.
 
     Raises:
-        RecipeError: no such recipe, or not on this device.
+        RecipeError: no such recipe, or a split of it failed.
         DatasetError: the data set cannot be read.
     """
-    recipe = chosen(name, seed=seed, debug=debug, device=device)
-    dataset = dataset_of(data)
-    with joined() as first:
-        begun = Begun(name, recipe.summary, dataset, seed, debug=debug)
-        with progress(console if first else None) as say:
-            told = Run(say)
-            found = measured(recipe, dataset, seed, told)
-        if not first:
-            return None
-        place = begun.place(folder)
-        facts = begun.facts(recipe, recipe.splits, device) | {"below_bars": below_bars(found)}
-        report.write(place, facts, found, told.curves)
+    recipe, dataset = chosen(name, options), dataset_of(data)
+    begun = Begun(name, recipe.summary, dataset, options)
+    done = work(split_jobs(recipe, data, dataset, options.seed), options, None, console)
+    if done is None:
+        return None
+    found = figures(recipe, dataset, done)
+    facts = begun.facts(recipe, splits_of(recipe, dataset), done) | {"below_bars": below_bars(found)}
+    place = begun.place(folder)
+    report.write(place, facts, found, curves_of(done))
     return place
 
 
-def measured(recipe: Recipe, dataset: Dataset, seed: int, told: Run) -> list[Measure]:
-    """Train a recipe on each of its splits; its figures."""
-    by_split = []
-    for split in recipe.splits:
-        seed_everything(seed)
-        by_split.append(recipe.measure(dataset, split, told))
+def work(jobs: Sequence[Job], options: Options, kept: Path | None, console: Console) -> dict[str, Done] | None:
+    """`run_jobs` on this process or on some, or on all that ``torchrun`` started; None in a process that writes none.
+
+    Raises:
+        RecipeError: a job failed.
+    """
+    with joined() as first, showing(console if first else None, len(jobs)) as show:
+        processes, kept = (1, None) if dist.is_initialized() else (options.processes, kept)
+        done = run_jobs(jobs, processes, kept, show)
+    return done if first else None
+
+
+def split_jobs(recipe: Recipe, data: str, dataset: Dataset, seed: int) -> list[Job]:
+    """A recipe on each split that it is measured on with this data set."""
+    return [
+        Job(_name_of(recipe, split), seed, measure_split, (recipe, data, split)) for split in splits_of(recipe, dataset)
+    ]
+
+
+def measure_split(run: Run, recipe: Recipe, data: str, split: int) -> Mapping[str, Values]:
+    """Figures of a recipe on a split."""
+    return recipe.measure(dataset_of(data), split, run)
+
+
+def figures(recipe: Recipe, dataset: Dataset, done: Mapping[str, Done]) -> list[Measure]:
+    """Figures of a recipe, of its `split_jobs`."""
+    by_split = [done[_name_of(recipe, split)].result for split in splits_of(recipe, dataset)]
     return measures(recipe, by_split, dataset.name)
 
 
-def chosen(name: str, *, seed: int, debug: bool, device: str) -> Recipe:
+def _name_of(recipe: Recipe, split: int) -> str:
+    return f"{recipe.name}, split {split}"
+
+
+def chosen(name: str, options: Options) -> Recipe:
     """The recipe as it is to run.
 
     Raises:
@@ -77,64 +105,44 @@ def chosen(name: str, *, seed: int, debug: bool, device: str) -> Recipe:
     """
     if name not in RECIPES:
         raise RecipeError(f"no recipe {name}; there are {', '.join(RECIPES)}")
-    recipe: Any = RECIPES[name].debug() if debug else RECIPES[name]
-    config = replace(recipe.config, fit=replace(recipe.config.fit, seed=seed))
-    return replace(recipe, config=config, device=device)
+    recipe: Any = RECIPES[name].debug() if options.debug else RECIPES[name]
+    config = replace(recipe.config, fit=replace(recipe.config.fit, seed=options.seed))
+    return replace(recipe, config=config, device=options.device)
 
 
 class Begun:
     """What is known of a run when it starts; its times are taken from then on."""
 
-    def __init__(self, name: str, summary: str, dataset: Dataset, seed: int, *, debug: bool) -> None:
+    def __init__(self, name: str, summary: str, dataset: Dataset, options: Options) -> None:
         self.at = datetime.now(UTC).replace(microsecond=0)
-        self._name, self._debug = name, debug
+        self._name, self._debug = name, options.debug
         self._known = {
             "recipe": name,
             "summary": summary,
             "data": {"name": dataset.name, "version": dataset.version, "non_commercial": dataset.non_commercial},
-            "seed": seed,
-            "debug": debug,
+            "seed": options.seed,
+            "debug": options.debug,
+            "device": options.device,
+            "processes": int(os.environ.get("WORLD_SIZE", options.processes)),
             "started_at": self.at.isoformat(),
             "code_commit": code_commit(),
             "packages": {package: version(package) for package in PACKAGES},
         }
-        self._wall, self._cpu = time.monotonic(), time.process_time()
+        self._wall = time.monotonic()
 
     def place(self, folder: Path) -> Path:
         """Where the run's files belong."""
         return folder / f"{self.at:%Y%m%d-%H%M%S}-{self._name}{'-debug' if self._debug else ''}"
 
-    def facts(self, config: Any, splits: tuple[int, ...], device: str) -> dict[str, Any]:
+    def facts(self, config: Any, splits: tuple[int, ...], done: Mapping[str, Done]) -> dict[str, Any]:
         """For the report, at the end."""
         return self._known | {
             "config": plain(config),
             "splits": splits,
-            "device": device,
-            "processes": dist.get_world_size() if dist.is_initialized() else 1,
             "seconds": round(time.monotonic() - self._wall, 1),
-            "cpu_seconds": round(time.process_time() - self._cpu, 1),
+            "cpu_seconds": round(sum(each.cpu_s for each in done.values()), 1),
+            "jobs": {each.name: round(each.cpu_s, 1) for each in done.values()},
         }
-
-
-@contextmanager
-def progress(console: Console | None) -> Iterator[Say]:
-    """Lines of progress, one a training; none without a console."""
-    if console is None:
-        yield lambda *_: None
-        return
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=console) as shown:
-        tasks: dict[str, Any] = {}
-
-        def say(name: str, epoch: int, train: float, validation: float) -> None:
-            if name not in tasks:
-                for task in [*tasks.values()][-1:]:
-                    shown.stop_task(task)
-                tasks[name] = shown.add_task(name)
-            words = f"{name:<24} pass {epoch + 1:>4}, loss {train:.4f}, validation {validation:.4f}"
-            shown.update(tasks[name], description=words)
-
-        yield say
 
 
 def code_commit() -> str:

@@ -60,7 +60,7 @@ class TwoTowerRecipe:
     def measure(self, dataset: Dataset, split: int, run: Run) -> Mapping[str, Values]:
         check_device(self.device, ("cpu",))
         rows = splits.warm(dataset.interactions, split)
-        towers = self.towers(dataset, rows, run.watch(f"two_tower-backbone-{split}"), run.watch(f"two_tower-{split}"))
+        towers = self.towers(dataset, rows, run.watch(f"lightgcn-{split}"), run.watch(f"two_tower-{split}"))
         past = histories(dataset.interactions, rows.train, (len(dataset.users), len(dataset.items)))
         own = warm(towers.backbone(past, demographics(dataset.users)).scores(), dataset, rows)
         return {self.name: own, **warm_baselines(dataset, rows, self.baselines)}

@@ -7,13 +7,10 @@ by his boundary into what would be shown and what not.
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import torch
-import typer
-from rich.console import Console
 
 from models.dataset import Dataset
 from models.training import cb2cf, interest_boundary, lightgcn, two_tower
@@ -28,8 +25,8 @@ NEGATIVES = (1, 2, 4, 8)
 COMMAND = "python -m models.training.tables.boundary"
 
 
-def measured(dataset: Dataset, seed: int, watch: Watch) -> dict[int, interest_boundary.Filtered]:
-    """Effect on one split, by the number of negatives that the boundary was trained with."""
+def measure_split(dataset: Dataset, seed: int, watch: Watch) -> list[dict[str, Any]]:
+    """Effect on one split, one row for each number of negatives that the boundary was trained with."""
     interactions, shape = dataset.interactions, (len(dataset.users), len(dataset.items))
     cold = splits.cold_items(interactions, shape[1], seed)
     start = lightgcn.fit_lightgcn(interactions, cold.warm, shape, lightgcn.Config(), watch)
@@ -46,19 +43,21 @@ def measured(dataset: Dataset, seed: int, watch: Watch) -> dict[int, interest_bo
     truth = matrix(interactions.user[cold.test], interactions.item[cold.test], shape)
     candidates = np.zeros(shape[1], np.bool_)
     candidates[cold.test_items] = True
-    found = {}
+    rows = []
     for negatives in NEGATIVES:
         config = interest_boundary.Config(negatives=negatives)
         boundary = interest_boundary.fit_boundary(tower, dataset, cold.warm.train, cold.warm.validation, config, watch)
         with torch.no_grad():
             level = boundary(torch.from_numpy(backbone.users)).numpy()  # [U]
         scores = backbone.users @ vectors.T  # [U, I]
-        found[negatives] = interest_boundary.filtered(scores, level, truth, candidates)
-    return found
+        found = interest_boundary.filtered(scores, level, truth, candidates)
+        rows.append({"split": seed, "negatives": negatives, **asdict(found)})
+    return rows
 
 
-def table(found: list[dict[str, Any]], dataset: Dataset, seeds: list[int]) -> str:
-    """Means over splits."""
+def page(dataset: Dataset, by_split: list[list[dict[str, Any]]], seeds: list[int]) -> tuple[list[Any], str]:
+    """Rows of all splits, and means over splits."""
+    found = [row for split in by_split for row in split]
     lines = [
         "# Recommender: what the interest boundary filters",
         "",
@@ -72,27 +71,10 @@ def table(found: list[dict[str, Any]], dataset: Dataset, seeds: list[int]) -> st
         rows = [row for row in found if row["negatives"] == negatives]
         cells = [np.mean([row[name] for row in rows]) for name in ("shown", "precision", "precision_of_rest")]
         lines.append(f"| {negatives} | " + " | ".join(f"{cell:.4f}" for cell in cells) + " |")
-    return "\n".join(lines) + "\n"
+    return found, "\n".join(lines) + "\n"
 
 
-def main(
-    seeds: Annotated[str, typer.Option("--splits", help="Seeds of the splits, by comma.")] = "0,1,2,3,4",
-    out: Annotated[Path, typer.Option(help="Folder of the table.")] = Path("docs/bench"),
-) -> None:
-    """Trains and measures on each split."""
-    dataset, console, wanted = ml100k.load(), Console(), [int(seed) for seed in seeds.split(",")]
-    rows: list[dict[str, Any]] = []
-    with console.status("") as status:
-
-        def watch(epoch: int, loss: float, value: float) -> None:
-            status.update(f"pass {epoch}: loss {loss:.4f}, measure {value:.4f}")
-
-        for seed in wanted:
-            for negatives, each in measured(dataset, seed, watch).items():
-                rows.append({"split": seed, "negatives": negatives, **asdict(each)})
-                console.print(rows[-1])
-    pages.write(out, "recommender-boundary", rows, table(rows, dataset, wanted))
-
+TABLE = pages.Table("recommender-boundary", measure_split, page)
 
 if __name__ == "__main__":
-    typer.run(main)
+    pages.command(TABLE)

@@ -9,14 +9,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-import typer
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import Progress
 from scipy.sparse import csr_matrix
 
 from models.dataset import Dataset
@@ -26,13 +22,12 @@ from models.training.backbone import Backbone
 from models.training.cold_item_protocol import CUT, Scores, Values, World, world
 from models.training.content import Content, encoded_titles, ml100k_content
 from models.training.data import ml100k, splits
-from models.training.encoding import CACHE, cached
 from models.training.loop import Watch
 from models.training.ranking_metrics import bootstrap
-from models.training.tables import pages
+from models.training.tables import cold_item_page, pages
 
 COMMAND = "python -m models.training.tables.cold_item"
-CB2CF, RIDGE, LINEAR = "CB2CF", "ridge", "CB2CF before training (linear path alone)"
+CB2CF, RIDGE, KERNEL = "CB2CF", "ridge", "CB2CF before training (kernel path alone)"
 STRENGTHS, NEIGHBOURS = (10.0, 30.0, 100.0, 300.0), (5, 10, 20, 50)
 NOISE = 3
 SHUFFLES = 3
@@ -40,18 +35,6 @@ FEW_PLAYS = 5
 """Cold items with fewer plays have no neighbours to speak of."""
 
 Found = dict[str, Values]
-
-
-def backbone_of(dataset: Dataset, seed: int, at: World, watch: Watch) -> Backbone:
-    """LightGCN of a split, kept on disk."""
-    config, users = lightgcn.Config(), len(dataset.users)
-
-    def make() -> NDArray[np.float32]:
-        found = lightgcn.fit_lightgcn(dataset.interactions, at.split.warm, (users, at.items), config, watch)
-        return np.concatenate([found.users, found.items])
-
-    vectors = cached(["lightgcn", dataset.version, f"cold items {seed}", repr(config)], CACHE, make)
-    return Backbone(vectors[:users], vectors[users:])
 
 
 def best(at: World, tries: Sequence[Callable[[], Scores]]) -> Scores:
@@ -63,7 +46,7 @@ def methods(at: World, content: Content, backbone: Backbone, module: cb2cf.CB2CF
     """Scores of every method that places cold items."""
     flat, plays, warm = content.flat(), at.train, at.warm
     own, _ = cb2cf.mapped(module, content, np.arange(at.items))
-    straight = cb2cf.linear_path(module, content)
+    straight = cb2cf.kernel_path(module, content)
     random = np.random.default_rng(0).random((plays.shape[0], at.items), dtype=np.float32)
     return {
         "random": random,
@@ -72,7 +55,7 @@ def methods(at: World, content: Content, backbone: Backbone, module: cb2cf.CB2CF
         ),
         "content-kNN": best(at, [lambda k=k: content_baselines.content_knn(flat, plays, warm, k) for k in NEIGHBOURS]),
         RIDGE: best(at, [lambda s=s: content_baselines.ridge(flat, plays, warm, s) for s in STRENGTHS]),
-        LINEAR: backbone.users @ straight.T,
+        KERNEL: backbone.users @ straight.T,
         CB2CF: backbone.users @ own.T,
     }
 
@@ -201,13 +184,13 @@ def summary(done: list[dict[str, Any]], seeds: list[int]) -> dict[str, Any]:
     }
 
 
-def one_split(
-    dataset: Dataset, seed: int, entities: dict[str, list[frozenset[str]]], titles: Scores, watch: Watch
-) -> dict[str, Any]:
+def measure_split(dataset: Dataset, seed: int, watch: Watch) -> dict[str, Any]:
     """Everything of one split."""
     at = world(dataset, splits.cold_items(dataset.interactions, len(dataset.items), seed))
-    content = ml100k_content(dataset, at.split.is_warm(at.items), entities, titles)
-    graph = backbone_of(dataset, seed, at, watch)
+    titles = encoded_titles(dataset, lambda _: None)
+    content = ml100k_content(dataset, at.split.is_warm(at.items), ml100k.entities(dataset), titles)
+    shape = len(dataset.users), at.items
+    graph = lightgcn.fit_lightgcn(dataset.interactions, at.split.warm, shape, lightgcn.Config(), watch)
     backbone = content_baselines.blended(graph, at.train, at.warm)
     judged = cb2cf.Judged(at.split.validation_items, at.cold_validation)
     module = cb2cf.fit_cb2cf(content, at.train, backbone, at.warm, judged, cb2cf.Config(), watch)
@@ -223,28 +206,13 @@ def one_split(
     }
 
 
-def main(
-    seeds: Annotated[str, typer.Option("--splits", help="Seeds of the splits, by comma.")] = "0,1,2,3,4",
-    out: Annotated[Path, typer.Option(help="Folder of the table.")] = Path("docs/bench"),
-) -> None:
-    """Trains and measures everything on each split; the files hold what is finished so far."""
-    from models.training.tables.cold_item_page import page
+def page(dataset: Dataset, by_split: list[dict[str, Any]], seeds: list[int]) -> tuple[dict[str, Any], str]:
+    """Figures, and the same in words and columns."""
+    found = summary(by_split, seeds)
+    return found, cold_item_page.page(found, dataset.source, COMMAND)
 
-    dataset, wanted = ml100k.load(), [int(seed) for seed in seeds.split(",")]
-    done: list[dict[str, Any]] = []
-    with Progress(console=Console()) as progress:
-        whole = progress.add_task("splits", total=len(wanted))
 
-        def watch(epoch: int, loss: float, value: float) -> None:
-            progress.update(whole, description=f"pass {epoch}: loss {loss:.4f}, validation {value:.4f}")
-
-        entities, titles = ml100k.entities(dataset), encoded_titles(dataset, lambda _: None)
-        for seed in wanted:
-            done.append(one_split(dataset, seed, entities, titles, watch))
-            progress.advance(whole)
-            found = summary(done, wanted[: len(done)])
-            pages.write(out, "recommender-cold-item", found, page(found, dataset.source, COMMAND))
-
+TABLE = pages.Table("recommender-cold-item", measure_split, page)
 
 if __name__ == "__main__":
-    typer.run(main)
+    pages.command(TABLE)

@@ -50,11 +50,12 @@ def page(found: dict[str, Any], source: str, command: str) -> str:
         "",
         "## Gates",
         "",
-        "Mean gate over the test items (1 at the start), with the real modalities and with three of noise added:",
+        "Mean gate over the test items (at the start the modality's weight in the kernel), with the real modalities",
+        "and with three of noise added:",
         "",
-        *_columns(found["gates"], "real alone", ".2f"),
+        *_columns(found["gates"], "real alone", ".3f"),
         "",
-        *_columns(found["gates_with_noise"], "with noise", ".2f"),
+        *_columns(found["gates_with_noise"], "with noise", ".3f"),
         "",
         "## Neighbours of cold items",
         "",
@@ -81,8 +82,13 @@ def _pair(title: str, each: dict[str, Any]) -> str:
 
 
 def _useless(permuted: dict[str, Any]) -> list[str]:
-    names = [name for name, each in permuted.items() if each["low"] <= 0]
-    return ["", f"Not shown to be of use here: {', '.join(names)}."] if names else []
+    """What a modality does not bring: nothing in the mean, or nothing on some of the splits."""
+    lines = [f"Not shown to be of use here: {name}." for name, each in permuted.items() if each["low"] <= 0]
+    for name, each in permuted.items():
+        bare = [str(number + 1) for number, value in enumerate(each["by_split"]) if value <= 0]
+        if bare:
+            lines.append(f"Shuffling {name} costs nothing on split {', '.join(bare)}: there it holds nothing of use.")
+    return ["", *lines] if lines else []
 
 
 def _signed(values: list[float]) -> str:

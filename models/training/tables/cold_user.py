@@ -1,29 +1,25 @@
 """Table of the cold-user protocol on ml-100k: ``python -m models.training.tables.cold_user``.
 
 A fifth of the users is cold; half of them choose when to stop, half are reported; the protocol is that of
-``models.training.cold_protocol``.
+``models.training.cold_protocol``. In LightGCN's space, and in that of the two-tower, which a version has.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import torch
-import typer
 from numpy.typing import NDArray
-from rich.console import Console
 from torch import nn
 
 from models.dataset import Dataset
-from models.training import baselines, lightgcn, two_tower, user_cold
+from models.training import baselines, demographic_prior, lightgcn, two_tower, user_cold
 from models.training.backbone import Backbone
-from models.training.cold_protocol import GIVEN, ColdGroup, shown
-from models.training.data import ml100k, splits
+from models.training.cold_protocol import GIVEN, ColdGroup, later_plays, shown
+from models.training.data import splits
 from models.training.data.splits import ColdUsers, Split
 from models.training.histories import histories
 from models.training.loop import Watch
@@ -32,14 +28,16 @@ from models.training.tables import pages
 from models.training.two_tower import Demographics, demographics
 
 COMMAND = "python -m models.training.tables.cold_user"
-POPULARITY, OURS, TOWER, TOWERS = "popularity", "user cold start", "two-tower alone", "both towers"
+POPULARITY, OURS, TOWER = "popularity", "user cold start", "two-tower alone"
+OURS_OF_TOWERS, AS_SERVED = "user cold start, two-tower's space", "both towers, as served"
 FOLDED, EASE = "fold-in", "EASE fold-in"
+KERNEL = "later plays of users like him"
+"""The distribution that the prior is fitted to, as it is: what the space of the vectors costs."""
 NEED_PLAYS = (FOLDED, EASE)
 """Methods that have nothing to say of a user without plays."""
 EARLY = ", the first k plays"
 PRIOR = 3.0
 """Plays that the prior of the blended fold-in is worth (research/recommend.md)."""
-SPACES = ("lightgcn", "two-tower")
 BARS = {0: 0.115, 5: 0.14, 10: 0.154}
 """Recall@20 to reach."""
 COLUMNS = ("recall@20", "ndcg@20", "niche recall@20", "coverage@20")
@@ -60,6 +58,10 @@ def bases(dataset: Dataset, split: ColdUsers, backbone: Backbone, told: Demograp
     prior = fields @ np.linalg.solve(square, fields[warm].T @ backbone.users[warm])  # [U, D]
     same = told.age * 8 + told.gender  # [U]
     weights = baselines.ease_weights(plays)  # [I, I]
+    past, settings = histories(interactions, split.train, shape), demographic_prior.Config()
+    alike = demographic_prior.likeness(dataset.users, told, warm, settings)  # [C, W]
+    head = demographic_prior.expected(alike, later_plays(past, warm), settings.activity)  # [C, I]
+    cell = demographic_prior.cell_of(*told, len(dataset.users.occupations)).numpy()  # [U]
 
     def like_him(group: ColdGroup, _given: int) -> Scores:
         alike = (same[group.users][:, None] == same[warm][None, :]).numpy().astype(np.float32)  # [V, W]
@@ -76,6 +78,7 @@ def bases(dataset: Dataset, split: ColdUsers, backbone: Backbone, told: Demograp
     return {
         POPULARITY: lambda group, _given: np.tile(popular, (len(group.users), 1)),
         "popularity by age and gender": like_him,
+        KERNEL: lambda group, _given: head[cell[group.users]],
         FOLDED: lambda group, given: folded(group, given) @ backbone.items.T,
         "fold-in with demographic prior": blended,
         EASE: lambda group, given: np.asarray(group.known(given) @ weights, np.float32),
@@ -93,24 +96,24 @@ def tower(module: nn.Module, told: Demographics, items: NDArray[np.float32]) -> 
     return scores
 
 
-def methods(dataset: Dataset, split: ColdUsers, space: str, watch: Watch) -> dict[str, Method]:
+def methods(dataset: Dataset, split: ColdUsers, watch: Watch) -> dict[str, Method]:
     """All that is compared, in the order of the table."""
     shape, told = (len(dataset.users), len(dataset.items)), demographics(dataset.users)
-    none = np.empty(0, np.int64)
+    none, config = np.empty(0, np.int64), user_cold.Config()
     rows = Split(split.train, none, none)
-    backbone = lightgcn.fit_lightgcn(dataset.interactions, rows, shape, lightgcn.Config(), watch)
-    both: two_tower.TwoTower | None = None
-    if space == "two-tower":
-        both = two_tower.fit_two_tower(dataset, rows, two_tower.Config(), watch, backbone.items)
-        backbone = both.backbone(histories(dataset.interactions, split.train, shape), told)
-    module = user_cold.fit_user_cold(dataset, split, backbone, user_cold.Config(), watch)
+    graph = lightgcn.fit_lightgcn(dataset.interactions, rows, shape, lightgcn.Config(), watch)
+    module = user_cold.fit_user_cold(dataset, split, graph, config, watch)
     others = told.take(np.random.default_rng(0).permutation(shape[0]))
-    found = bases(dataset, split, backbone, told)
-    found[f"{OURS}, told of others"] = tower(module, others, backbone.items)
-    if both is not None:
-        found[TOWER] = tower(both.user, told, backbone.items)
-        found[TOWERS] = tower(user_cold.UserTowers(module, both.user).eval(), told, backbone.items)
-    return found | {OURS: tower(module, told, backbone.items)}
+    both = two_tower.fit_two_tower(dataset, rows, two_tower.Config(), watch, graph.items)
+    space = both.backbone(histories(dataset.interactions, split.train, shape), told)
+    of_towers = user_cold.fit_user_cold(dataset, split, space, config, watch)
+    return bases(dataset, split, graph, told) | {
+        f"{OURS}, told of others": tower(module, others, graph.items),
+        OURS: tower(module, told, graph.items),
+        TOWER: tower(both.user, told, space.items),
+        OURS_OF_TOWERS: tower(of_towers, told, space.items),
+        AS_SERVED: tower(user_cold.UserTowers(of_towers, both.user).eval(), told, space.items),
+    }
 
 
 def measured(method: Method, group: ColdGroup, popular: NDArray[np.float64]) -> dict[int, dict[str, NDArray[Any]]]:
@@ -147,7 +150,7 @@ def summary(by_split: list[Found], seeds: list[int]) -> dict[str, Any]:
         "means": means,
         "by_split": {
             name: {given: [float(s[name][given]["recall@20"].mean()) for s in by_split] for given in GIVEN}
-            for name in (POPULARITY, OURS)
+            for name in (POPULARITY, OURS, AS_SERVED)
         },
         "ours_minus": {
             name: {given: {c: against(name, given, c) for c in ("recall@20", "ndcg@20")} for given in GIVEN}
@@ -157,7 +160,7 @@ def summary(by_split: list[Found], seeds: list[int]) -> dict[str, Any]:
     }
 
 
-def table(found: dict[str, Any], dataset: Dataset, space: str) -> str:
+def table(found: dict[str, Any], dataset: Dataset) -> str:
     """The same in words and columns."""
     means, given = found["means"], [str(each) for each in GIVEN]
     lines = [
@@ -166,9 +169,8 @@ def table(found: dict[str, Any], dataset: Dataset, space: str) -> str:
         f"{dataset.source}. A fifth of the users is cold: nothing of them is learnt from; half of them say when to",
         "stop, half are reported here. All plays after their first ten are the test, the same for every k; given are",
         "the k plays right before it (in two rows the first k instead, which lie up to ten plays back). What is given",
-        "is left out of the lists of every method, popularity",
-        f"too, which makes its NDCG rise with k. Item space: {space}. Mean of splits",
-        f"{', '.join(map(str, found['splits']))}. `{COMMAND} --space {space}`.",
+        "is left out of the lists of every method, popularity too, which makes its NDCG rise with k. Item space:",
+        f"LightGCN's, where none is named. Mean of splits {', '.join(map(str, found['splits']))}. `{COMMAND}`.",
     ]
     for column in COLUMNS:
         lines += ["", f"## {column}", "", "| method | " + " | ".join(f"k={k}" for k in given) + " |"]
@@ -177,15 +179,16 @@ def table(found: dict[str, Any], dataset: Dataset, space: str) -> str:
             cells = [f"{row[k][column]:.3f}" if k or name not in NEED_PLAYS else "-" for k in GIVEN]
             lines.append(f"| {name} | " + " | ".join(cells) + " |")
     lines += ["", "Niche: the quarter of the test users whose later plays are the least popular.", "", "## Bars", ""]
-    for k, bar in BARS.items():
-        value = means[OURS][k]["recall@20"]
-        lines.append(f"- Recall@20 with k={k}: {value:.4f} of {bar}, {'met' if value >= bar else 'missed'}")
-    below = [k for k in GIVEN if means[OURS][k]["ndcg@20"] < means[POPULARITY][k]["ndcg@20"]]
-    lines.append(f"- NDCG@20 below popularity's: {', '.join(f'k={k}' for k in below) or 'at no k'}")
+    for name in (OURS, AS_SERVED):
+        for k, bar in BARS.items():
+            value = means[name][k]["recall@20"]
+            lines.append(f"- {name}, Recall@20 with k={k}: {value:.4f} of {bar}, {'met' if value >= bar else 'missed'}")
+        below = [k for k in GIVEN if means[name][k]["ndcg@20"] < means[POPULARITY][k]["ndcg@20"]]
+        lines.append(f"- {name}, NDCG@20 below popularity's: {', '.join(f'k={k}' for k in below) or 'at no k'}")
     for name, by_given in found["by_split"].items():
         lines += ["", f"Recall@20 of {name} split by split:", ""]
         lines += [f"- k={k}: " + " ".join(f"{value:.3f}" for value in values) for k, values in by_given.items()]
-    lines += ["", "## Ours minus the others, paired by user and split, 95 % bootstrap interval", ""]
+    lines += ["", f"## {OURS} minus the others, paired by user and split, 95 % bootstrap interval", ""]
     lines += ["| against | k | Recall@20 | NDCG@20 |", "| --- | ---: | --- | --- |"]
     for name, by_given in found["ours_minus"].items():
         for k, row in by_given.items():
@@ -196,33 +199,24 @@ def table(found: dict[str, Any], dataset: Dataset, space: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def main(
-    seeds: Annotated[str, typer.Option("--splits", help="Seeds of the splits, by comma.")] = "0,1,2,3,4",
-    space: Annotated[str, typer.Option(help="Whose item vectors: lightgcn or two-tower.")] = "lightgcn",
-    out: Annotated[Path, typer.Option(help="Folder of the table.")] = Path("docs/bench"),
-) -> None:
-    """Trains and measures all methods on each split; the files hold what is finished so far."""
-    if space not in SPACES:
-        raise typer.BadParameter(f"{space}: none of {', '.join(SPACES)}")
-    dataset, console, wanted = ml100k.load(), Console(), [int(seed) for seed in seeds.split(",")]
+def measure_split(dataset: Dataset, seed: int, watch: Watch) -> Found:
+    """Measures by method and plays given."""
     shape = (len(dataset.users), len(dataset.items))
-    name = "recommender-cold-user" if space == "lightgcn" else f"recommender-cold-user-{space}"
-    by_split: list[Found] = []
-    for seed in wanted:
-        start = time.process_time()
-        split = splits.cold_users(dataset.interactions, shape[0], seed)
-        group = ColdGroup.of(dataset.interactions, split, split.test_users, shape)
-        popular = np.bincount(dataset.interactions.item[split.train], minlength=shape[1]).astype(np.float64)
-        with console.status(f"split {seed}"):
-            todo = methods(dataset, split, space, lambda *_: None)
-        by_split.append({each: measured(method, group, popular) for each, method in todo.items()})
-        early = replace(group, latest=False)
-        by_split[-1] |= {f"{each}{EARLY}": measured(todo[each], early, popular) for each in (POPULARITY, OURS)}
-        ours = " ".join(f"{by_split[-1][OURS][k]['recall@20'].mean():.3f}" for k in GIVEN)
-        console.print(f"split {seed}: Recall@20 {ours}, {time.process_time() - start:.0f} s of CPU")
-        done = summary(by_split, wanted[: len(by_split)])
-        pages.write(out, name, done, table(done, dataset, space))
+    split = splits.cold_users(dataset.interactions, shape[0], seed)
+    group = ColdGroup.of(dataset.interactions, split, split.test_users, shape)
+    popular = np.bincount(dataset.interactions.item[split.train], minlength=shape[1]).astype(np.float64)
+    todo, early = methods(dataset, split, watch), replace(group, latest=False)
+    found = {name: measured(method, group, popular) for name, method in todo.items()}
+    return found | {f"{name}{EARLY}": measured(todo[name], early, popular) for name in (POPULARITY, OURS)}
 
+
+def page(dataset: Dataset, by_split: list[Found], seeds: list[int]) -> tuple[dict[str, Any], str]:
+    """Figures, and the same in words and columns."""
+    found = summary(by_split, seeds)
+    return found, table(found, dataset)
+
+
+TABLE = pages.Table("recommender-cold-user", measure_split, page)
 
 if __name__ == "__main__":
-    typer.run(main)
+    pages.command(TABLE)

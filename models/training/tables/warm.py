@@ -5,21 +5,16 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import asdict
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-import typer
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import Progress
 
 from models.dataset import Dataset
-from models.training import baselines, lightgcn, two_tower
-from models.training.data import ml100k, splits
+from models.training import baselines, lightgcn, memo, two_tower
+from models.training.data import splits
 from models.training.data.splits import Split
 from models.training.histories import histories
 from models.training.loop import Watch
@@ -120,35 +115,24 @@ def table(found: dict[str, Any], dataset: Dataset) -> str:
     return "\n".join(lines) + "\n"
 
 
-def main(
-    seeds: Annotated[str, typer.Option("--splits", help="Seeds of the splits, by comma.")] = "0,1,2,3,4",
-    out: Annotated[Path, typer.Option(help="Folder of the table.")] = Path("docs/bench"),
-) -> None:
-    """Trains and measures all methods on each split; the files hold what is finished so far."""
-    dataset, console, wanted = ml100k.load(), Console(), [int(seed) for seed in seeds.split(",")]
-    by_split: list[dict[str, Found]] = []
-    with Progress(console=console) as progress:
-        whole = progress.add_task("methods", total=None)
-        for seed in wanted:
-            rows = splits.warm(dataset.interactions, seed)
+def measure_split(dataset: Dataset, seed: int, watch: Watch) -> dict[str, Found]:
+    """Measures by method."""
+    rows, by_method = splits.warm(dataset.interactions, seed), {}
+    for name, scores in methods(dataset, rows, watch).items():
+        start = memo.process_time()
+        found = scores()
+        spent = memo.process_time() - start
+        by_method[name] = measured(found, dataset, rows) | {"cpu_s": np.array([spent])}
+    return by_method
 
-            def watch(epoch: int, loss: float, value: float) -> None:
-                progress.update(whole, description=f"pass {epoch}: loss {loss:.4f}, Recall@20 {value:.4f}")
 
-            by_split.append({})
-            todo = methods(dataset, rows, watch)
-            progress.update(whole, total=len(todo) * len(wanted))
-            for name, scores in todo.items():
-                start = time.process_time()
-                found = scores()
-                spent = time.process_time() - start
-                by_split[-1][name] = measured(found, dataset, rows) | {"cpu_s": np.array([spent])}
-                recall = by_split[-1][name]["recall@20"].mean()
-                console.print(f"split {seed}, {name}: Recall@20 {recall:.4f}, {spent:.1f} s")
-                progress.advance(whole)
-            done = summary(by_split, wanted[: len(by_split)])
-            pages.write(out, "recommender-warm", done, table(done, dataset))
+def page(dataset: Dataset, by_split: list[dict[str, Found]], seeds: list[int]) -> tuple[dict[str, Any], str]:
+    """Figures, and the same in words and columns."""
+    found = summary(by_split, seeds)
+    return found, table(found, dataset)
 
+
+TABLE = pages.Table("recommender-warm", measure_split, page)
 
 if __name__ == "__main__":
-    typer.run(main)
+    pages.command(TABLE)

@@ -1,14 +1,15 @@
 """One vector for an item that nobody has played yet, joined from its sound, pictures and text.
 
-First version, for nearest neighbours only; nothing in it is trained. Each part is centred with the
-mean of its encoder (vectors of one encoder lie in a narrow cone, so that without this everything
+First version, for nearest neighbours only; nothing in it is trained. The text is the prompt of
+``models.song_prompt``, by the packaged encoder or by another model (``models.text_space``). Each part is
+centred with the mean of its encoder (vectors of one encoder lie in a narrow cone, so that without this everything
 resembles everything), freed from what tells its language (text only), projected to 64 numbers by a
 random matrix of signs (Achlioptas 2003, "Database-friendly random projections": distances survive,
 the error of a cosine is about 1/8) and normalised. An item without a part has zeros there.
 
 The direction from English to Chinese is taken out of the text: e5 puts two titles of one language
-nearer than two of one meaning. Of 32 titles in 16 pairs of like meaning, mostly one in each
-language, the nearest other title was the partner of 31 % as the encoder gives them, of 81 % without
+nearer than two of one meaning. Of the prompts of 32 titles in 16 pairs of like meaning, one in each
+language, the nearest other was the partner of 34 % as the encoder gives them, of 91 % without
 that direction, of 75 % after projection (measured). Other languages keep their own direction.
 
 With A and B the sets of parts of two items, their cosine is the sum of the cosines of the shared
@@ -26,6 +27,8 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
+from models.song_prompt import versioned
+from models.text_space import TextMeans, TextSpace
 from models.weights import load
 
 VERSION = "1"
@@ -33,7 +36,7 @@ WEIGHTS = "content-means"
 
 PART_DIM = 64
 PARTS = {"audio": 200, "image": 1280, "text": 384}
-"""Length of each part's vector, in the order in which they stand in the joined one."""
+"""Length of each part's vector, in the order in which they stand in the joined one; the packaged encoder's of text."""
 DIM = PART_DIM * len(PARTS)
 
 
@@ -42,20 +45,35 @@ class ContentVectoriser:
 
     Args:
         folder: Folder of built weights.
+        space: Of the model that embeds the text; None: the packaged encoder.
 
     Raises:
         WeightsError: The means are unusable.
     """
 
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(self, folder: Path | None = None, space: TextSpace | None = None) -> None:
         self._weights = load(WEIGHTS, folder)
         self._means: Mapping[str, NDArray[np.float32]] = load_file(self._weights.path)
-        self._projections = {part: projection(part, length) for part, length in PARTS.items()}
+        self._space = space
+        lengths = PARTS if space is None else {**PARTS, "text": space.dim}
+        self._projections = {part: projection(part, length) for part, length in lengths.items()}
 
     @property
     def version(self) -> str:
-        """Weights and code, as it stands in events; vectors of other versions do not compare."""
-        return f"{self._weights.label}/{VERSION}"
+        """Weights, code, template and, if it is not the packaged one, model of the text; as it stands in events.
+
+        Vectors of other versions do not compare.
+        """
+        own = f"{self._weights.label}/{VERSION}"
+        return versioned(own) if self._space is None else f"{own}+{self._space.version}"
+
+    def get_ready(self) -> None:
+        """Find out what is not known yet of another model's space.
+
+        Raises:
+            AppError: The model does not answer, or not as it was set up for.
+        """
+        self._text_means()
 
     def join(
         self,
@@ -68,13 +86,15 @@ class ContentVectoriser:
         Args:
             audio: float32 [200], ``AudioFeatures.embedding``; any length of vector.
             image: float32 [1280], ``ImageEncoder.pool``.
-            text: float32 [384], ``TextEncoder.encode(..., "passage")``.
+            text: float32 [384], ``TextEncoder.encode(..., "passage")`` of the prompt; [D] where another model
+                embeds it.
 
         Returns:
             float32 [192], Euclidean norm 1: 64 of sound, 64 of picture, 64 of text.
 
         Raises:
             ValueError: All three are absent, or one has another shape or values not finite.
+            AppError: The text is another model's, whose space is not known yet and which does not answer.
         """
         given = {"audio": audio, "image": image, "text": text}
         joined = np.zeros(DIM, dtype=np.float32)
@@ -88,13 +108,20 @@ class ContentVectoriser:
         return _unit(joined)
 
     def _project(self, part: str, vector: NDArray[np.float32]) -> NDArray[np.float32]:
-        if vector.shape != (PARTS[part],) or not np.isfinite(vector).all():
-            raise ValueError(f"{part}: {PARTS[part]} finite numbers expected, got {vector.shape}")
-        centred = _unit(vector) - self._means[part]
-        if part == "text":
-            language = self._means["text_language"]  # [384], norm 1
-            centred = centred - (centred @ language) * language
-        return _unit(self._projections[part] @ centred)
+        matrix = self._projections[part]
+        if vector.shape != matrix.shape[1:] or not np.isfinite(vector).all():
+            raise ValueError(f"{part}: {matrix.shape[1]} finite numbers expected, got {vector.shape}")
+        if part != "text":
+            return _unit(matrix @ (_unit(vector) - self._means[part]))
+        means = self._text_means()
+        centred = _unit(vector) - means.mean
+        along = np.float32(centred @ means.language)
+        return _unit(matrix @ (centred - along * means.language))
+
+    def _text_means(self) -> TextMeans:
+        if self._space is not None:
+            return self._space.means()
+        return TextMeans(self._means["text"], self._means["text_language"])
 
 
 def projection(part: str, length: int) -> NDArray[np.float32]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.onnx import CPU, Session, load_session
-from models.weights import load
+from models.weights import load, manifest
 
 VERSION = "1"
 WEIGHTS = "efficientnet-lite0"
@@ -105,6 +106,12 @@ def pooled(embedding: NDArray[np.float32]) -> NDArray[np.float32]:
     mean = embedding.mean(axis=0)
     unit: NDArray[np.float32] = (mean / max(float(np.linalg.norm(mean)), 1e-12)).astype(np.float32)
     return unit
+
+
+@cache
+def class_names() -> tuple[str, ...]:
+    """Names of the 1000 classes in the order of ``ImageFeatures.logits``; they lie beside the network's card."""
+    return tuple((manifest()[WEIGHTS].folder / "classes.txt").read_text(encoding="utf-8").splitlines())
 
 
 def prepare(frame: NDArray[np.uint8]) -> NDArray[np.float32]:

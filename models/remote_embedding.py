@@ -31,6 +31,10 @@ _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 _TRY_AGAIN = {httpx.codes.REQUEST_TIMEOUT, httpx.codes.TOO_EARLY, httpx.codes.TOO_MANY_REQUESTS}
 
 
+AWAY = "embedding-unavailable"
+"""Code of the errors of a server that may answer later."""
+
+
 class EmbeddingRefusedError(AppError):
     """The server will not embed this, or answers something that is no embedding: asking again is no use."""
 
@@ -82,13 +86,15 @@ class RemoteEmbedder:
         endpoint: The server.
 
     Raises:
-        ValueError: A key would go over the network in the clear, or the address is none.
+        ValueError: A key would go over the network in the clear or stands in the address, or the address is none.
     """
 
     def __init__(self, endpoint: Endpoint) -> None:
         address = httpx.URL(endpoint.url)
         if address.scheme not in ("http", "https") or not address.host:
             raise ValueError(f"{endpoint.url}: no address of a server")
+        if address.userinfo:
+            raise ValueError(f"{address.host}: an address holds no credentials, the key is a setting of its own")
         if endpoint.api_key is not None and address.scheme != "https" and address.host not in _LOOPBACK:
             raise ValueError(f"{endpoint.url}: a key is sent over https only")
         headers = {}
@@ -181,7 +187,7 @@ class RemoteEmbedder:
                             f"{self._url}: more than {limit} bytes for {count} vectors of {self.dim} numbers"
                         )
         except httpx.HTTPError as error:
-            raise UnavailableError(f"{self._url}: {type(error).__name__}: {error}") from error
+            raise UnavailableError(f"{self._url}: {type(error).__name__}: {error}", code=AWAY) from error
         return bytes(content)
 
     def _check_status(self, answer: httpx.Response) -> None:
@@ -189,7 +195,7 @@ class RemoteEmbedder:
             return
         said = f"{self._url}: status {answer.status_code} for model {self._endpoint.model}"
         if answer.is_server_error or answer.status_code in _TRY_AGAIN:
-            raise UnavailableError(said)
+            raise UnavailableError(said, code=AWAY)
         raise EmbeddingRefusedError(said)
 
     def _parsed(self, content: bytes, count: int) -> NDArray[np.float32]:

@@ -1,15 +1,17 @@
 """What a language model is told about a song: one template, and the models that turn it into a vector.
 
-Version 1 of the template. One line a part, in this order; a part that is missing has no line:
+Version 2 of the template. One line a part, in this order; a part that is missing has no line:
 
     title: <title>
-    by: <display name of the artist or uploader>
+    by: <display name of the artist>
     year: <year of release>
     language: <BCP 47 tag>
     length: <minutes>:<seconds>
+    keywords: <tag of the uploader> / <tag> / ...
     instruments: <tag> / <tag> / ...
     <name of a modality>: <its tags, for example "sound: calm / slow">
-    lyrics: <lyrics>
+    about: <what the uploader wrote about it>
+    lyrics: <lyrics or words said>
     reviews: <review> / <review> / ...
 
 What lies in every song stands first, since a small encoder reads the first 2000 characters only. Texts come from
@@ -28,9 +30,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from models.text_embedding import DIM, TextEncoder
-
-VERSION = "1"
+VERSION = "2"
 """Of the template; vectors of prompts of two versions do not compare."""
 
 NAME_CHARS = 120
@@ -38,10 +38,13 @@ TAG_CHARS = 40
 TAGS = 12
 """Tags of one part, the first ones."""
 MODALITIES = 4
-LYRICS_CHARS = 700
+ABOUT_CHARS = 500
+LYRICS_CHARS = 500
 REVIEW_CHARS = 160
 REVIEWS = 6
-PARTS = frozenset({"title", "by", "year", "language", "length", "instruments", "lyrics", "reviews"})
+PARTS = frozenset(
+    {"title", "by", "year", "language", "length", "keywords", "instruments", "about", "lyrics", "reviews"}
+)
 """Names that a modality may not have."""
 
 _SEPARATOR = " / "
@@ -54,13 +57,15 @@ class Song:
 
     Attributes:
         title: Title.
-        by: Display name of artist or uploader, never an id.
+        by: Display name of the artist, never an id.
         year: Year of release.
         language: BCP 47 tag.
         seconds: Length, s.
+        keywords: Tags that people gave it.
         instruments: Tags of instruments, surest first.
         tags: Tags by modality (``sound``, ``cover``), surest first.
-        lyrics: Lyrics, line ends allowed.
+        about: What is written about it, line ends allowed.
+        lyrics: Lyrics or words said, line ends allowed.
         reviews: Reviews or comments, best first.
     """
 
@@ -69,8 +74,10 @@ class Song:
     year: int | None = None
     language: str = ""
     seconds: float | None = None
+    keywords: Sequence[str] = ()
     instruments: Sequence[str] = ()
     tags: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    about: str = ""
     lyrics: str = ""
     reviews: Sequence[str] = ()
 
@@ -111,33 +118,6 @@ class PromptEmbedder(Protocol):
         """
 
 
-class PackagedEmbedder:
-    """The text encoder that comes with the system; pictures are not read.
-
-    Args:
-        encoder: The encoder.
-    """
-
-    dim = DIM
-    reads_pictures = False
-
-    def __init__(self, encoder: TextEncoder) -> None:
-        self._encoder = encoder
-
-    @property
-    def version(self) -> str:
-        """Encoder and template."""
-        return versioned(self._encoder.version)
-
-    def embed(self, prompts: Sequence[Prompt]) -> NDArray[np.float32]:
-        """Vectors float32 [N, 384], norm 1.
-
-        Raises:
-            BugError: The engine failed.
-        """
-        return self._encoder.encode([prompt.text for prompt in prompts], role="passage")
-
-
 def song_prompt(song: Song) -> str:
     """The template filled in; the same song always gives the same text.
 
@@ -150,12 +130,14 @@ def song_prompt(song: Song) -> str:
         _line("year", "" if song.year is None else str(song.year)),
         _line("language", one_line(song.language, TAG_CHARS)),
         _line("length", "" if song.seconds is None else f"{int(song.seconds) // 60}:{int(song.seconds) % 60:02d}"),
+        _line("keywords", _joined(song.keywords, TAGS, TAG_CHARS)),
         _line("instruments", _joined(song.instruments, TAGS, TAG_CHARS)),
     ]
     for name in sorted(song.tags)[:MODALITIES]:
         if name in PARTS or not (name.isascii() and name.isalpha() and name.islower()):
             raise ValueError(f"{name!r} cannot name the tags of a modality")
         lines.append(_line(name, _joined(song.tags[name], TAGS, TAG_CHARS)))
+    lines.append(_line("about", one_line(song.about, ABOUT_CHARS)))
     lines.append(_line("lyrics", one_line(song.lyrics, LYRICS_CHARS)))
     lines.append(_line("reviews", _joined(song.reviews, REVIEWS, REVIEW_CHARS)))
     return "\n".join(line for line in lines if line)

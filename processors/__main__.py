@@ -17,6 +17,7 @@ from processors.commands import (
     erase,
     experiments,
     features_rebuild,
+    features_reembed,
     keys,
     models,
     train,
@@ -44,6 +45,7 @@ app.command()(verify.verify)
 app.command()(erase.erase)
 app.command()(backfill.backfill)
 features_app.command("rebuild")(features_rebuild.features_rebuild)
+features_app.command("reembed")(features_reembed.features_reembed)
 out = Console()
 
 

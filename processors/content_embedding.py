@@ -2,8 +2,12 @@
 
 consumes  media.upload.analysed.v1
 produces  content.item.embedded.v1
-models    `audio_embedding`, `image_embedding`, `text_embedding`, `content_vector`
+models    `audio_embedding`, `image_embedding`, `text_embedding`, `song_prompt`, `content_vector`
 stores    objects: vectors; `item_indexing` brings those of published items to Feast and Milvus
+
+Words are embedded by the template of `song_prompt`, twice: alone for the vector ``text``, and with the tags of what was
+heard and seen for the joint vector. Classes are told from the first, since the second says again what sound and picture
+say, which the classifier has not learnt (docs/content.md). Where nothing was heard or seen they are one.
 """
 
 from __future__ import annotations
@@ -17,47 +21,54 @@ from typing import Any
 
 import numpy as np
 import safetensors.numpy
+import structlog
 from numpy.typing import NDArray
 
 from features.ownership import derived_folder, get_object
 from features.ports import ObjectStore
 from models.audio_embedding import MTT_TAGS, AudioEncoder, AudioFeatures
 from models.content_vector import ContentVectoriser
-from models.image_embedding import ImageEncoder
+from models.image_embedding import ImageEncoder, pooled
 from models.media.analysis import from_blob
+from models.media.facts import EmbeddedText
+from models.media.thumbnail import thumbnail
 from models.parallel_extraction import ParallelExtraction
+from models.song_prompt import Prompt, PromptEmbedder, song_prompt, versioned
 from models.text_embedding import TextEncoder
+from models.upload_song import upload_song, with_media
 from processors.runtime.processor import Emit, Offload, capability
 from schemas.common import Label
 from schemas.content import ContentEmbedded
-from schemas.errors import BadEventError
+from schemas.errors import BadEventError, UnavailableError
 from schemas.ids import result_id
 from schemas.media import MediaAnalysed
 from schemas.topics import CONTENT_EMBEDDED, MEDIA_ANALYSED
 
 Vector = NDArray[np.float32]
-TEXT_CHARS = 2000
 AUDIO_TAGS = 8
+log = structlog.get_logger(__name__)
 BESIDE = 2
 """Threads for the second and third part of an item."""
 
 
 @dataclass(frozen=True)
 class Encoders:
-    """The four models that belong together.
+    """The models that belong together.
 
     Attributes:
         audio: Log-mel -> 200 values and music tags.
-        image: Frames -> 1280 values.
+        image: Frames -> 1280 values and classes.
         text: Text -> 384 values.
-        joint: The three -> one vector.
-        parallel: Runs the first three of an item side by side.
+        joint: Sound, picture and prompt -> one vector.
+        prompts: Prompt -> vector, in the space that ``joint`` was made for.
+        parallel: Runs the parts of an item side by side.
     """
 
     audio: AudioEncoder
     image: ImageEncoder
     text: TextEncoder
     joint: ContentVectoriser
+    prompts: PromptEmbedder
     parallel: ParallelExtraction = field(default_factory=lambda: ParallelExtraction(BESIDE))
 
     @property
@@ -66,18 +77,29 @@ class Encoders:
         return {
             "audio": self.audio.version,
             "image": self.image.version,
-            "text": self.text.version,
+            "text": versioned(self.text.version),
+            "prompt": self.prompts.version,
             "joint": self.joint.version,
         }
 
     async def warm(self) -> None:
-        """Run each network once: its first run is many times slower than those after it."""
+        """Run each network once: its first run is many times slower than those after it.
+
+        A model elsewhere that does not answer now is asked again by the first event.
+
+        Raises:
+            AppError: a model elsewhere answers something that is no vector of the width it was set up for.
+        """
         await asyncio.to_thread(self._run_once)
 
     def _run_once(self) -> None:
         self.audio.encode(np.zeros((200, 96), np.float32))
         self.image.encode(np.zeros((1, 224, 224, 3), np.uint8))
         self.text.encode(["warm"], role="passage")
+        try:
+            self.joint.get_ready()
+        except UnavailableError as error:
+            log.warning("embedding endpoint away", error=str(error), model=self.prompts.version)
 
 
 @dataclass(frozen=True)
@@ -142,24 +164,34 @@ def embed(event: MediaAnalysed, blob: bytes | None, encoders: Encoders) -> Embed
 
     Raises:
         BadEventError: it has none: no sound, no picture and no text.
+        UnavailableError: a model elsewhere does not answer.
     """
-    arrays = {} if blob is None else from_blob(blob).arrays
-    words = item_text(event)
+    analysis = None if blob is None else from_blob(blob)
+    arrays, said = ({}, EmbeddedText()) if analysis is None else (analysis.arrays, analysis.text)
+    song = upload_song(event, said)
+    words = None if song is None else song_prompt(song)
     parts: dict[str, Callable[[], Any]] = {}
     # the slowest first: it runs here, the others beside it
     if len(arrays.get("logmel", ())):
         parts["audio"] = partial(encoders.audio.encode, arrays["logmel"])
-    if words:
+    if words is not None:
         parts["text"] = partial(encoders.text.encode, [words], role="passage")
     if len(arrays.get("frames", ())):
-        parts["image"] = partial(encoders.image.pool, arrays["frames"])
+        parts["image"] = partial(encoders.image.encode, arrays["frames"])
     if not parts:
         raise BadEventError("nothing to embed: no sound, no picture, no text", code="nothing-to-embed")
     found = encoders.parallel.run(parts)
-    heard, image = found.get("audio"), found.get("image")
+    heard, seen = found.get("audio"), found.get("image")
     audio = None if heard is None else heard.embedding
+    image = None if seen is None else pooled(seen.embedding)
     text = found["text"][0] if "text" in found else None
-    joint = encoders.joint.join(audio=audio, image=image, text=text)
+    prompt = None
+    if song is not None:
+        picture = thumbnail(arrays) if arrays and encoders.prompts.reads_pictures else None
+        shown = Prompt(song_prompt(with_media(song, heard, seen)), picture)
+        same = shown == Prompt(words or "") and encoders.prompts.version == encoders.versions["text"]
+        prompt = text if same else encoders.prompts.embed([shown])[0]
+    joint = encoders.joint.join(audio=audio, image=image, text=prompt)
     return Embedding(audio, image, text, joint, () if heard is None else _strongest(heard))
 
 
@@ -167,12 +199,6 @@ def _strongest(heard: AudioFeatures) -> tuple[Label, ...]:
     """The music tags that the network is surest of, best first."""
     best = np.argsort(heard.mtt)[::-1][:AUDIO_TAGS]
     return tuple(Label(name=MTT_TAGS[i], score=float(heard.mtt[i])) for i in best)
-
-
-def item_text(event: MediaAnalysed) -> str:
-    """What is written about an item, title first."""
-    parts = [event.title, event.text, " ".join(event.tags), event.embedded_text]
-    return "\n".join(part.strip() for part in parts if part.strip())[:TEXT_CHARS]
 
 
 def _values(vector: Vector | None) -> tuple[float, ...]:

@@ -130,7 +130,7 @@ def _move(work: Callable[[Publication], Awaitable[Outcome]]) -> None:
     from models.bundled_recommender import BundledRecommender
     from models.ranker import RankingWeights
     from models.recommender_bundle import Bundle
-    from processors.tools.models_registry import showing
+    from processors.tools.models_registry import gate, showing
     from processors.tools.models_registry.publication import Hooks, Publication
     from processors.tools.recommender_fill import RecommenderFill
 
@@ -138,6 +138,9 @@ def _move(work: Callable[[Publication], Awaitable[Outcome]]) -> None:
 
         async def whole() -> Outcome:
             with closing(RecommenderFill(wiring, _teller(progress))) as fill:
+
+                async def admit(bundle: Bundle) -> None:
+                    gate.require_content(bundle.manifest, await fill.content_versions())
 
                 async def prepare(bundle: Bundle) -> None:
                     await fill.prepare(BundledRecommender(bundle, RankingWeights()))
@@ -152,7 +155,7 @@ def _move(work: Callable[[Publication], Awaitable[Outcome]]) -> None:
                     await fill.settle(BundledRecommender(bundle, RankingWeights()))
 
                 try:
-                    hooks = Hooks(prepare, settle, fill.tidy)
+                    hooks = Hooks(prepare, settle, fill.tidy, admit)
                     return await work(Publication(_versions(wiring), wiring.publisher, hooks))
                 finally:
                     await wiring.redis.aclose()

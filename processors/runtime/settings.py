@@ -122,6 +122,33 @@ class Models(Section):
     threads: int = Field(1, ge=1, description="Intra-op threads of each session.")
 
 
+class Embedding(Section):
+    url: str = Field(
+        "",
+        description="Server of POST /v1/embeddings that embeds the prompts of uploads, up to and without /v1; https, "
+        "or http where no key is sent or on this machine. Empty: the packaged encoder.",
+    )
+    model: str = Field("", max_length=100, description="Name of the model at that server.")
+    dim: int = Field(0, ge=0, le=65536, description="Width of its vectors.")
+    api_key: SecretStr | None = Field(None, description="Bearer token of that server.")
+    pictures: bool = Field(
+        False, description="Whether it is a vision-language model, which is shown a small picture of the upload too."
+    )
+    instruction: str = Field("", description="What the model was trained to be told before a text.")
+    timeout_s: float = Field(30.0, gt=0, description="Longest wait for an answer, seconds.")
+    attempts: int = Field(3, ge=1, description="Tries of a request, after which the event is tried again later.")
+    weights: str = Field("", description="Name on the card of local weights that embed prompts, in place of a server.")
+    cards: Path | None = Field(None, description="Folder of that card; unset: the cards that come with the source.")
+
+    @model_validator(mode="after")
+    def _whole_model(self) -> Self:
+        if self.url and not (self.model and self.dim):
+            raise ValueError("url needs model and dim")
+        if self.url and self.weights:
+            raise ValueError("url and weights exclude each other")
+        return self
+
+
 class UploadLimits(Section):
     video_bytes: int = Field(2_000_000_000, ge=1, le=2_000_000_000, description="Largest video upload, bytes.")
     audio_bytes: int = Field(300 * 1024**2, ge=1, description="Largest audio upload, bytes.")
@@ -188,6 +215,9 @@ class Recommend(Section):
     candidates: int = Field(500, ge=1, description="Items that recall hands to ranking.")
     cold_share: Share = Field(0.25, description="Share of an answer kept for unplayed items.")
     cold_plays: int = Field(10, ge=0, description="Plays from which an item is no longer cold.")
+    cold_exposures: int = Field(
+        100, ge=0, description="Exposures from which an item is no longer cold, however few its plays."
+    )
     taste_half_life_h: float = Field(72.0, gt=0, description="Hours after which a play counts half.")
 
 
@@ -246,6 +276,7 @@ class Settings(BaseSettings):
     http: Http = Http()
     auth: Auth = Auth()
     models: Models = Models()
+    embedding: Embedding = Embedding()
     limits: UploadLimits = UploadLimits()
     moderation: Moderation = Moderation()
     recommend: Recommend = Recommend()

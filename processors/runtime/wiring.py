@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from models.content_moderation import Rules
     from models.media.analysis import MediaAnalyser
     from models.nsfw import NsfwScorer
+    from models.song_prompt import PromptEmbedder
     from models.text_embedding import TextEncoder
     from models.text_moderation import TextModerator
     from processors.content_embedding import Encoders
@@ -253,14 +254,36 @@ class Wiring:
         from models.audio_embedding import AudioEncoder
         from models.content_vector import ContentVectoriser
         from models.image_embedding import ImageEncoder
+        from models.packaged_embedding import PackagedEmbedder
+        from models.text_space import MeasuredSpace
         from processors.content_embedding import Encoders
 
+        other = self._other_embedder
         return Encoders(
             audio=_announced(AudioEncoder(**self._session)),
             image=_announced(ImageEncoder(**self._session)),
             text=self.text_encoder,
-            joint=ContentVectoriser(self.settings.models_folder),
+            joint=ContentVectoriser(self.settings.models_folder, None if other is None else MeasuredSpace(other)),
+            prompts=other or PackagedEmbedder(self.text_encoder),
         )
+
+    @cached_property
+    def _other_embedder(self) -> PromptEmbedder | None:
+        """What embeds prompts in place of the packaged encoder; None: nothing does."""
+        wanted = self.settings.embedding
+        if wanted.weights:
+            from models.local_embedding import LocalEmbedder
+            from models.weights import CARDS
+
+            return LocalEmbedder(wanted.weights, cards=wanted.cards or CARDS, **self._session)
+        if not wanted.url:
+            return None
+        from models.remote_embedding import Endpoint, RemoteEmbedder
+
+        remote = RemoteEmbedder(Endpoint(**wanted.model_dump(exclude={"weights", "cards"})))
+        log.info("prompts are embedded elsewhere", url=wanted.url, model=wanted.model, pictures=wanted.pictures)
+        self._closers.append(remote.close)
+        return remote
 
     def active_model(self, registry: CollectorRegistry) -> ActiveModel[BundledRecommender]:
         """Follows the versions of the recommender; not begun.

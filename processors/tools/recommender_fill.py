@@ -9,6 +9,7 @@ over until a pass finds nothing new. All of it can be repeated.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterable
 
 from features import milvus_scan, milvus_versions
@@ -49,6 +50,16 @@ class RecommenderFill:
     def close(self) -> None:
         """Hang up."""
         self._items.close()
+
+    async def content_versions(self) -> Counter[str]:
+        """How many published items have a joint vector of which version.
+
+        Raises:
+            UnavailableError: broker or registry does not answer.
+        """
+        await asyncio.to_thread(self._items.advance)
+        items = (item for key in self._items if (item := self._items.get(key)) is not None)
+        return Counter(item.vector_version for item in items if item.change == "published" and item.vector)
 
     async def prepare(self, recommender: Recommender) -> int:
         """Make the version's collection, place every published item in it, take out what is not one; how many.

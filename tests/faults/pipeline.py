@@ -21,7 +21,6 @@ from models.content_moderation import Rules
 from models.media.analysis import Analysis
 from models.media.facts import EmbeddedText, Facts, complete
 from processors.catalogue import BY_NAME
-from processors.content_embedding import Encoders
 from processors.runtime.offload import Inline
 from processors.runtime.processor import Capability
 from processors.runtime.publisher import Outgoing
@@ -226,7 +225,6 @@ class Pipeline:
         def watched(port: Any, *methods: str) -> Any:
             return Watched(port, set(methods), self.fuse, capability.name)
 
-        parts: Any = (skills.Sound(), skills.Picture(), skills.Text(), skills.Joint())
         needs = {
             "objects": watched(self.objects, "put", "put_new", "put_stream", "delete"),
             "vector_index": watched(self.vectors, "upsert", "delete"),
@@ -236,7 +234,7 @@ class Pipeline:
             "text_encoder": skills.Text(),
             "text_moderator": skills.Words(),
             "moderation_rules": Rules(),
-            "encoders": Encoders(*parts),
+            "encoders": skills.encoders(),
             "classifier": skills.Classes(),
             "offload": Inline(),
             "upload_log": self,

@@ -16,7 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.audio_embedding import MSD_TAGS, MTT_TAGS, AudioFeatures
+from models.image_embedding import CLASSES, ImageFeatures
+from models.packaged_embedding import PackagedEmbedder
 from models.text_moderation import CATEGORIES, TextScores, join
+from processors.content_embedding import Encoders
 from schemas.common import Label
 
 Vector = NDArray[np.float32]
@@ -43,11 +46,8 @@ class Text(Skill):
 
 
 class Picture(Skill):
-    def encode(self, frames: NDArray[np.uint8]) -> Vector:
-        return self.pool(frames)
-
-    def pool(self, frames: NDArray[np.uint8]) -> Vector:
-        return drawn(frames.tobytes(), 1280)
+    def encode(self, frames: NDArray[np.uint8]) -> ImageFeatures:
+        return ImageFeatures(drawn(frames.tobytes(), 1280)[None], np.zeros((1, CLASSES), np.float32))
 
 
 class Sound(Skill):
@@ -57,8 +57,18 @@ class Sound(Skill):
 
 
 class Joint(Skill):
+    def get_ready(self) -> None:
+        """Nothing is elsewhere."""
+
     def join(self, **parts: Vector | None) -> Vector:
         return drawn(b"".join(p.tobytes() for p in parts.values() if p is not None), 192)
+
+
+def encoders() -> Encoders:
+    """All that content_embedding needs."""
+    text: Any = Text()
+    parts: Any = (Sound(), Picture(), text, Joint(), PackagedEmbedder(text))
+    return Encoders(*parts)
 
 
 class Nudity(Skill):

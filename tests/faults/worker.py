@@ -13,7 +13,6 @@ from typing import Any
 
 from models.media.analysis import MediaAnalyser
 from processors.catalogue import BY_NAME
-from processors.content_embedding import Encoders
 from processors.runtime import logs, worker
 from processors.runtime.settings import Settings
 from processors.runtime.wiring import Wiring
@@ -43,8 +42,7 @@ class LightWiring(Wiring):
 
     @cached_property
     def encoders(self) -> Any:
-        parts: Any = (skills.Sound(), skills.Picture(), skills.Text(), skills.Joint())
-        return Encoders(*parts)
+        return skills.encoders()
 
     @cached_property
     def classifier(self) -> Any:

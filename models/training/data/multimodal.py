@@ -6,8 +6,9 @@ fourteen of picture), assigned by ``RULE_SEED``. An item follows one of its tags
 on their own, show that tag's style with probability ``FOLLOWS`` and any style otherwise. So content tells of the genre,
 and not surely: no network can tell more of an item by it than the rule put in.
 
-Pieces, covers and titles go through the encoders of the real uploads and through the projection of
-`models.content_vector`. Vectors are kept in a cache: some minutes on one core the first time, then none.
+Pieces and covers go through the encoders of the real uploads, titles with year and what was heard and seen through
+their prompt (`models.song_prompt`), and all through the projection of `models.content_vector`. Vectors are kept in a
+cache: some minutes on one core the first time, then none.
 """
 
 from __future__ import annotations
@@ -19,22 +20,25 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from models.audio_embedding import WEIGHTS_MSD, patches
+from models.audio_embedding import DIM as AUDIO_DIM
+from models.audio_embedding import MSD_TAGS, MTT_TAGS, AudioEncoder, AudioFeatures
 from models.content_vector import ContentVectoriser, split
 from models.dataset import Dataset, DatasetError, Items
-from models.image_embedding import ImageEncoder
+from models.image_embedding import DIM as IMAGE_DIM
+from models.image_embedding import ImageEncoder, ImageFeatures, pooled
 from models.media.logmel import logmel
-from models.onnx import load_session
+from models.song_prompt import Song, song_prompt
 from models.text_embedding import TextEncoder
 from models.training.encoding import CACHE, cached, in_blocks
 from models.training.material import drawings, sounds
-from models.weights import load
+from models.upload_song import with_media
 
 SUFFIX = "music-semi-synthetic"
 FOLLOWS = 0.75
 RULE_SEED = 7
 SECONDS = 3.2
 BLOCK = 16
+AUDIO_PARTS = (AUDIO_DIM, len(MTT_TAGS), len(MSD_TAGS))
 MATERIAL = "pieces-and-covers-1"
 """Raise it when sounds.py or drawings.py change: kept vectors are then made anew."""
 RANGES: tuple[sounds.Range, ...] = ("seen", "unseen")
@@ -42,7 +46,7 @@ SOUND_STYLES = tuple((kind, where) for where in RANGES for kind in sounds.KINDS)
 PICTURE_STYLES = tuple((kind, where) for where in RANGES for kind in drawings.KINDS)
 RULE = (
     "; semi-synthetic content: rendered pieces and covers that show the style of one of the item's tags with "
-    f"probability {FOLLOWS} each, any style otherwise; titles as text"
+    f"probability {FOLLOWS} each, any style otherwise; as text titles and years with the tags of both"
 )
 
 Matrix = NDArray[np.float32]
@@ -83,8 +87,7 @@ def with_content(dataset: Dataset, seed: int = 1, watch: Watch = lambda *_: None
     if items.parts:
         raise DatasetError(f"{dataset.name}: the items have content already: {', '.join(items.parts)}")
     vectoriser, styles = ContentVectoriser(), styles_of(items, seed)
-    heard, seen, read = _encoded(items, styles, seed, watch, cache)
-    joined = np.stack([vectoriser.join(*one) for one in zip(heard, seen, read, strict=True)])
+    joined = np.stack([vectoriser.join(*one) for one in zip(*_encoded(items, styles, seed, watch, cache), strict=True)])
     parts, present = split(joined)
     named = replace(dataset, name=f"{dataset.name}-{SUFFIX}", source=dataset.source + RULE)
     whole = named.with_parts(parts, present)
@@ -122,39 +125,43 @@ def cover(style: int, seed: Sequence[int]) -> NDArray[np.uint8]:
 
 
 def _encoded(items: Items, styles: Styles, seed: int, watch: Watch, cache: Path) -> tuple[Matrix, Matrix, Matrix]:
-    """Vectors of sound [I, 200], picture [I, 1280] and title [I, 384]."""
+    """Vectors of sound [I, 200], picture [I, 1280] and prompt [I, 384]."""
     count, done = len(items), 0
-    audio, image, text = load_session(load(WEIGHTS_MSD)), ImageEncoder(), TextEncoder()
+    audio, image, text = AudioEncoder(), ImageEncoder(), TextEncoder()
 
     def tell(more: int) -> None:
         nonlocal done
         done += more
         watch(done, 3 * count)
 
-    def kept(key: Sequence[str], one: Callable[[int, int], Matrix]) -> Matrix:
+    def kept(key: Sequence[str], one: Callable[[int], Matrix]) -> Matrix:
+        def block(first: int, last: int) -> Matrix:
+            return np.stack([one(row) for row in range(first, last)])
+
         before = done
-        vectors = cached([MATERIAL, *key], cache, lambda: in_blocks(count, BLOCK, one, tell))
+        vectors = cached([MATERIAL, *key], cache, lambda: in_blocks(count, BLOCK, block, tell))
         if done == before:
             tell(count)
         return vectors
 
     def heard(row: int) -> Matrix:
-        sound = piece(int(styles.sound[row]), (seed, row))
-        return audio.run(logmel=patches(logmel(sound)))["embedding"].mean(axis=0)
+        features = audio.encode(logmel(piece(int(styles.sound[row]), (seed, row))))
+        return np.concatenate([features.embedding, features.mtt, features.msd])
 
-    def seen(first: int, last: int) -> Matrix:
-        pictures = [cover(int(styles.picture[row]), (seed, row)) for row in range(first, last)]
-        return np.stack([image.pool(picture[None]) for picture in pictures])
+    def seen(row: int) -> Matrix:
+        features = image.encode(cover(int(styles.picture[row]), (seed, row))[None])
+        return np.concatenate([pooled(features.embedding), features.logits[0]])
 
     made = (str(seed), str(count))
-    return (
-        kept(
-            [audio.weights.label, *made, *map(str, styles.sound)],
-            lambda first, last: np.stack([heard(row) for row in range(first, last)]),
-        ),
-        kept([image.version, *made, *map(str, styles.picture)], seen),
-        kept(
-            [text.version, "passage", *items.titles],
-            lambda first, last: text.encode(items.titles[first:last], "passage"),
-        ),
-    )
+    of_sound = kept([audio.version, "with tags", *made, *map(str, styles.sound)], heard)
+    of_picture = kept([image.version, "with classes", *made, *map(str, styles.picture)], seen)
+    prompts = [_prompt(items, row, of_sound[row], of_picture[row]) for row in range(count)]
+    read = kept([text.version, "passage", *prompts], lambda row: text.encode([prompts[row]], "passage")[0])
+    return of_sound[:, : AUDIO_PARTS[0]], of_picture[:, :IMAGE_DIM], read
+
+
+def _prompt(items: Items, row: int, sound: Matrix, picture: Matrix) -> str:
+    """The prompt that the upload of such an item would have."""
+    song = Song(items.titles[row], year=int(items.year[row]) or None)
+    heard = AudioFeatures(*np.split(sound, np.cumsum(AUDIO_PARTS)[:-1]))
+    return song_prompt(with_media(song, heard, ImageFeatures(picture[None, :IMAGE_DIM], picture[None, IMAGE_DIM:])))

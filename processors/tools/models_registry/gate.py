@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 from models.recommender_manifest import Manifest, Measure
@@ -75,6 +76,26 @@ def require(candidate: Manifest, present: Manifest | None) -> list[Finding]:
     if problems := [f"{each.measure}: {each.problem}" for each in findings if each.problem]:
         raise GateError(f"version {candidate.version} is refused: {'; '.join(problems)}")
     return findings
+
+
+def require_content(candidate: Manifest, published: Counter[str]) -> None:
+    """Refuse a version that would place most published items by their tags alone, not knowing their content vectors.
+
+    Args:
+        candidate: The version; one that takes no content vectors suits any.
+        published: How many published items have a joint vector of which content version.
+
+    Raises:
+        GateError: less than half of them have vectors that it knows.
+    """
+    wanted = candidate.content_version
+    if wanted and 2 * published[wanted] < published.total():
+        [(other, most)] = published.most_common(1)
+        raise GateError(
+            f"version {candidate.version} is refused: it knows content vectors {wanted}, which {published[wanted]} of "
+            f"{published.total()} published items have; {most} have {other}. Train on these, or, if they are old, "
+            "`overture features reembed`"
+        )
 
 
 def _below_bar(measure: Measure) -> str:

@@ -66,11 +66,13 @@ class Hooks:
         prepare: Before the move, for example to fill the version's vector collection.
         settle: After everybody was told, for example to go over what changed meanwhile.
         tidy: When all stores follow the move; what other versions have there may go.
+        admit: Before a promotion that is not forced; raises where the version does not suit what is published.
     """
 
     prepare: Hook = nothing_to_do
     settle: Hook = nothing_to_do
     tidy: Tidy = nothing_to_do
+    admit: Hook = nothing_to_do
 
 
 NO_HOOKS = Hooks()
@@ -97,7 +99,7 @@ class Publication:
         Raises:
             RegistryError: no such version, or somebody has changed the registry meanwhile.
             BundleError: its files are not usable.
-            GateError: it is worse than the one in use.
+            GateError: it is worse than the one in use, or does not suit what is published.
             ForceError: ``force`` without a reason.
             UnavailableError: a store or the broker does not answer; give the command again.
         """
@@ -113,6 +115,8 @@ class Publication:
         present = None if seen.in_use is None else await self._versions.manifest(seen.in_use)
         check = gate.compare if force else gate.require
         findings = tuple(check(bundle.manifest, present))
+        if not force:
+            await self._hooks.admit(bundle)
         await self._move(seen, bundle, RegistryEvent(kind="promoted", version=version, at=now(), by=by, reason=reason))
         return Outcome(version, seen.in_use, moved=True, findings=findings)
 

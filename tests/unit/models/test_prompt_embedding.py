@@ -8,8 +8,9 @@ import pytest
 from pydantic import SecretStr
 
 from models.local_embedding import LocalEmbedder
+from models.packaged_embedding import PackagedEmbedder
 from models.remote_embedding import PICTURE_BYTES, EmbeddingRefusedError, Endpoint, RemoteEmbedder, data_url
-from models.song_prompt import PackagedEmbedder, Prompt, PromptEmbedder, Song, song_prompt
+from models.song_prompt import VERSION, Prompt, PromptEmbedder, Song, song_prompt
 from models.text_embedding import TextEncoder
 from models.weights import WeightsError
 from schemas.errors import UnavailableError
@@ -61,7 +62,7 @@ class TestContract:
         assert np.allclose(without, with_it, atol=1e-3) is not embedder.reads_pictures
 
     def test_the_version_names_the_template(self, embedder: PromptEmbedder) -> None:
-        assert embedder.version.endswith("+song-prompt@1")
+        assert embedder.version.endswith(f"+song-prompt@{VERSION}")
 
 
 def test_texts_go_in_batches_with_key_and_instruction(model: Model) -> None:
@@ -93,7 +94,7 @@ def test_a_server_that_stays_away_is_unavailable(model: Model) -> None:
     model.answers = [503] * 9
     with remote(model) as client, pytest.raises(UnavailableError, match=r"503 for model song-llm") as caught:
         client.embed([NIGHT])
-    assert caught.value.retryable
+    assert (caught.value.code, caught.value.retryable) == ("embedding-unavailable", True)
     assert len(model.bodies) == 3
     assert KEY not in str(caught.value)
 
@@ -148,6 +149,9 @@ def test_a_key_does_not_travel_in_the_clear() -> None:
         RemoteEmbedder(Endpoint(url="http://llm.example", model="m", dim=DIM, api_key=SecretStr(KEY)))
     with pytest.raises(ValueError, match="no address"):
         RemoteEmbedder(Endpoint(url="llm.example", model="m", dim=DIM))
+    with pytest.raises(ValueError, match="no credentials") as caught:
+        RemoteEmbedder(Endpoint(url=f"https://user:{KEY}@llm.example", model="m", dim=DIM))
+    assert KEY not in str(caught.value)
     assert KEY not in repr(Endpoint(url="https://llm.example", model="m", dim=DIM, api_key=SecretStr(KEY)))
 
 

@@ -23,7 +23,7 @@ from models.ranking_features import (
     together,
     user_columns,
 )
-from models.taste import smoothed, taste, unit
+from models.taste import mean_completion, smoothed, taste, unit
 
 DIM, TAGS, ITEMS = 64, 7, 150
 LAYOUT = RankingLayout(
@@ -34,7 +34,9 @@ LAYOUT = RankingLayout(
     dim=DIM,
     code_levels=3,
     code_size=32,
+    history=200,
     completion_rate=0.3,
+    mean_completion=0.35,
     usual=(0.5, 0.7),
     tag_shift=tuple(np.linspace(-0.4, 0.4, TAGS).tolist()),
 )
@@ -54,6 +56,8 @@ def items(count: int = ITEMS, seed: int = 1) -> ItemColumns:
         random.random(count) * 1000,
         plays < 10,
         random.normal(size=(count, DIM)).astype(np.float32),
+        plays,
+        random.random(count),
     )
 
 
@@ -81,13 +85,14 @@ def test_an_unknown_item_and_an_unknown_user_have_features() -> None:
     nothing = ItemColumns(
         np.array([-1]), np.zeros((1, TAGS), np.bool_), np.zeros(1, np.int16), np.full(1, -1, np.int8),
         np.full((1, 3), -1), np.zeros(1, np.int64), np.array([np.nan]), np.zeros(1), np.ones(1, np.bool_),
-        np.zeros((1, DIM), np.float32),
+        np.zeros((1, DIM), np.float32), np.zeros(1, np.int64), np.array([np.nan]),
     )  # fmt: skip
     rows = ranking_rows(LAYOUT, nobody, nothing)
     names = [name for name, _ in LAYOUT.fields]
     assert {name for name, number in zip(names, rows.fields[0], strict=True) if number} == {"cold"}
     known = dict(zip(DENSE, rows.dense[0], strict=True))
     assert known["user_completion"] == known["item_completion"] == np.float32(LAYOUT.completion_rate)
+    assert known["user_mean"] == known["item_mean"] == np.float32(LAYOUT.mean_completion)
     assert not any(known[name] for name in ("affinity", "closeness", "tag_match", "item_plays", "user_plays"))
     assert GROUPS[rows.group[0]] == "new unknown"
 
@@ -119,12 +124,31 @@ def test_the_taste_is_the_ridge_regression_by_either_form() -> None:
 
 
 def test_the_taste_turns_to_what_was_played_longer_than_usual() -> None:
-    heard = replace(items(2), vector=np.eye(DIM, dtype=np.float32)[:2], completion=np.zeros(2), plays=np.zeros(2, int))
-    assert surplus(LAYOUT, heard, np.array([1.0, 0.0], np.float32)) == pytest.approx([0.29, -0.71])
+    heard = replace(items(2), vector=np.eye(DIM, dtype=np.float32)[:2], measured=np.zeros(2, int))
+    assert surplus(LAYOUT, heard, np.array([1.0, 0.0], np.float32)) == pytest.approx([0.255, -0.745])
     one = user_columns(LAYOUT, 20, 1, 0, 2, 0.5, heard, np.array([1.0, 0.0], np.float32))
     shown = replace(items(2), vector=np.eye(DIM, dtype=np.float32)[:2] * 7)
     affinity = ranking_rows(LAYOUT, one, shown).dense[:, DENSE.index("affinity")]
     assert affinity[0] > 0 > affinity[1]
+
+
+def test_plays_beyond_the_layouts_history_are_not_looked_at() -> None:
+    heard, completions = items(30), np.linspace(0, 1, 30).astype(np.float32)
+    short = replace(LAYOUT, history=10)
+    whole = user_columns(short, 20, 1, 0, 30, 0.5, heard, completions)
+    cut = user_columns(short, 20, 1, 0, 30, 0.5, heard.take(slice(10)), completions[:10])
+    for name in UserColumns.__slots__:
+        assert getattr(whole, name).tobytes() == getattr(cut, name).tobytes()
+    assert user_columns(LAYOUT, 20, 1, 0, 30, 0.5, heard, completions).mean[0] > whole.mean[0]
+
+
+def test_a_mean_completion_is_of_what_was_measured_and_drawn_to_the_prior() -> None:
+    shown = replace(items(2), measured=np.array([5, 0]), plays=np.array([5, 90]), mean=np.array([0.85, 0.85]))
+    one = user_columns(LAYOUT, 20, 1, 0, 2, 0.5, items(2), np.array([1.0, 0.9], np.float32))
+    dense = ranking_rows(LAYOUT, one, shown).dense
+    assert dense[:, DENSE.index("item_mean")] == pytest.approx([0.6, 0.35])
+    assert dense[:, DENSE.index("user_mean")] == pytest.approx([(1.9 + 5 * 0.35) / 7] * 2)
+    assert mean_completion(np.array([15_000, 0]), np.array([2, 0])).tolist() == [0.75, 0.0]
 
 
 def test_what_new_users_play_more_has_a_positive_shift() -> None:

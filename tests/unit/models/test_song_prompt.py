@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.song_prompt import LYRICS_CHARS, NAME_CHARS, PARTS, REVIEWS, Song, one_line, song_prompt
+from models.song_prompt import ABOUT_CHARS, LYRICS_CHARS, NAME_CHARS, PARTS, REVIEWS, Song, one_line, song_prompt
 
 FULL = Song(
     title="Night Train",
@@ -14,8 +14,10 @@ FULL = Song(
     year=1998,
     language="en",
     seconds=215.7,
+    keywords=("night", "rails"),
     instruments=("piano", "double bass", "piano"),
     tags={"sound": ("slow", "ambient"), "cover": ("photograph", "night")},
+    about="Written on the way\nhome",
     lyrics="The rails hum\nthe lamp is low",
     reviews=("best at 3 am", "my father's song"),
 )
@@ -28,9 +30,11 @@ def test_every_part_has_its_line() -> None:
         "year: 1998\n"
         "language: en\n"
         "length: 3:35\n"
+        "keywords: night / rails\n"
         "instruments: piano / double bass\n"
         "cover: photograph / night\n"
         "sound: slow / ambient\n"
+        "about: Written on the way home\n"
         "lyrics: The rails hum the lamp is low\n"
         "reviews: best at 3 am / my father's song"
     )
@@ -46,11 +50,14 @@ def test_the_order_of_the_modalities_does_not_matter() -> None:
 
 
 def test_parts_are_bounded() -> None:
-    long = Song("t" * 9999, lyrics="l " * 9999, reviews=tuple(f"review {n} " + "r" * 999 for n in range(99)))
-    title, lyrics, reviews = song_prompt(long).split("\n")
+    long = Song(
+        "t" * 9999, about="a" * 9999, lyrics="l " * 9999, reviews=tuple(f"review {n} " + "r" * 999 for n in range(99))
+    )
+    title, about, lyrics, last = song_prompt(long).split("\n")
     assert len(title) == len("title: ") + NAME_CHARS
+    assert len(about) == len("about: ") + ABOUT_CHARS
     assert len(lyrics) <= len("lyrics: ") + LYRICS_CHARS
-    assert reviews.count(" / ") == REVIEWS - 1
+    assert last.count(" / ") == REVIEWS - 1
 
 
 @pytest.mark.parametrize(

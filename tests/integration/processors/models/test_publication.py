@@ -210,6 +210,18 @@ async def test_stores_are_made_ready_before_the_event_and_settled_after_it(desk:
     assert kept == [([version], True), ([desk.second.version, version], True)]
 
 
+async def test_a_version_that_does_not_suit_what_is_published_is_promoted_by_force_only(desk: Desk) -> None:
+    async def admit(bundle: Bundle) -> None:
+        raise GateError(f"{bundle.version} knows other content")
+
+    publication = Publication(desk.versions, desk.wiring.publisher, Hooks(admit=admit))
+    with pytest.raises(GateError, match="knows other content"):
+        await publication.promote(desk.first.version, "ada")
+    assert (await desk.versions.store.registry(NAME)).in_use is None
+    assert (await publication.promote(desk.first.version, "ada", "on trial", force=True)).moved
+    assert (await publication.promote(desk.first.version, "ada")).moved is False, "what is in use stays so"
+
+
 async def test_of_two_promotions_at_once_one_wins_and_the_last_event_is_his(desk: Desk) -> None:
     done = await asyncio.gather(
         desk.publication().promote(desk.first.version, "ada"),

@@ -87,10 +87,12 @@ USER_TASTE = View(
         "played_ms": "int64",
         "recent_items": "string_list",
         "recent_completions": "float_vector",
+        "last_plays": "bytes",
     },
     timedelta(days=180),
     "play.song.played.v1",
-    "What a user plays: counts and a recency-decayed mean of content vectors.",
+    "What a user plays: counts, a recency-decayed mean of content vectors, and the last plays (`features.last_plays`; "
+    "recent_items and recent_completions are of rows from before that, read and not written any more).",
 )
 ITEM_PLAYS = View(
     "item_plays_v1",

@@ -60,6 +60,10 @@ class BundledRecommender:
     def parts(self) -> tuple[str, ...]:
         return self._bundle.manifest.parts
 
+    @property
+    def occupations(self) -> tuple[str, ...]:
+        return self._bundle.manifest.occupations
+
     def map(self, content: ItemContent) -> MappedItems:
         """See `Recommender`; an item that training placed stays there, whatever its content.
 

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.dataset import GENDERS
-from models.taste import smoothed, taste, unit
+from models.taste import SMOOTHING, smoothed, taste, unit
 from schemas.errors import AppError
 
 TASKS = ("click", "like", "finish", "play_time")
@@ -36,7 +36,7 @@ LOG_BUCKETS = 16
 TAG_SLOTS = 3
 DENSE = (
     "user_plays", "user_completion", "user_lift", "item_plays", "item_completion",
-    "affinity", "closeness", "tag_match", "interest_shift", "item_age", "item_year",
+    "affinity", "closeness", "tag_match", "interest_shift", "item_age", "item_year", "user_mean", "item_mean",
 )  # fmt: skip
 
 Floats = NDArray[np.float32]
@@ -62,8 +62,10 @@ class RankingLayout:
         dim: Length of the item vectors.
         code_levels: Semantic codes an item; 0 leaves them out.
         code_size: Values of a code.
+        history: Last plays of a user that his columns are made of; more are not looked at.
         completion_rate: Share of the train rows' plays that were finished, the prior of users and items.
-        usual: Intercept and slope of the completion that is usual for an item by its completion rate, see `surplus`.
+        mean_completion: Mean completion of the train rows' plays, the prior of users and items.
+        usual: Intercept and slope of the completion that is usual for an item by its mean, see `surplus`.
         tag_shift: By tag, `interest_shift` of the train rows.
         users: Users with a field of their own; 0, as in everything that is published: none.
         greatest_age_days: Greatest age of an item among the train plays, older ones count as this old; None, of
@@ -77,7 +79,9 @@ class RankingLayout:
     dim: int
     code_levels: int
     code_size: int
+    history: int
     completion_rate: float
+    mean_completion: float
     usual: tuple[float, ...]
     tag_shift: tuple[float, ...]
     users: int = 0
@@ -135,6 +139,7 @@ class UserColumns:
         recent: Mean of the unit vectors of the last plays, float32 [n, D]; zeros without plays.
         tag_share: Mean of the tags of the last plays, float32 [n, T]; zeros without plays.
         row: Number of the user for a layout with `RankingLayout.users`, -1 unknown, int64; else not read.
+        mean: Mean completion of the last plays, drawn to the layout's, float64.
     """
 
     age: NDArray[np.int16]
@@ -147,6 +152,7 @@ class UserColumns:
     recent: Floats
     tag_share: Floats
     row: Longs
+    mean: Doubles
 
     def __len__(self) -> int:
         return len(self.age)
@@ -171,6 +177,8 @@ class ItemColumns:
         age_days: Days since the item came into the catalogue, float64, >= 0.
         cold: Whether the item counts as cold, bool.
         vector: Vectors of any length, float32 [n, D]; zeros where there is none.
+        measured: Plays that ``mean`` is known of, int64.
+        mean: Mean completion by `taste.mean_completion`, float64, 0..1; means nothing where none was measured.
     """
 
     row: Longs
@@ -183,12 +191,14 @@ class ItemColumns:
     age_days: Doubles
     cold: NDArray[np.bool_]
     vector: Floats
+    measured: Longs
+    mean: Doubles
 
     def __len__(self) -> int:
         return len(self.row)
 
-    def take(self, rows: NDArray[Any]) -> ItemColumns:
-        """The rows that an index or a mask names."""
+    def take(self, rows: NDArray[Any] | slice) -> ItemColumns:
+        """The rows that an index, a mask or a slice names."""
         return ItemColumns(*(getattr(self, name)[rows] for name in ItemColumns.__slots__))
 
 
@@ -272,9 +282,10 @@ def user_columns(
     Args:
         layout: Layout.
         age, gender, occupation, plays, completion: See `UserColumns`.
-        heard: Items of the last plays, as many as the ranker was trained with.
+        heard: Items of the last plays, the newest first; those beyond the layout's history are not looked at.
         completions: Share played of each, float32 [n], 0..1.
     """
+    heard, completions = heard.take(slice(layout.history)), completions[: layout.history]
     vectors = unit(heard.vector)
     weights, lift = taste(vectors, surplus(layout, heard, completions))
     count = max(len(heard), 1)
@@ -289,6 +300,7 @@ def user_columns(
         (vectors.sum(axis=0) / count)[None],
         (heard.tagged.sum(axis=0, dtype=np.float32) / np.float32(count))[None],
         np.full(1, -1, np.int64),
+        np.array([(completions.sum(dtype=np.float64) + SMOOTHING * layout.mean_completion) / (len(heard) + SMOOTHING)]),
     )
 
 
@@ -298,10 +310,10 @@ def together(users: Sequence[UserColumns]) -> UserColumns:
 
 
 def surplus(layout: RankingLayout, items: ItemColumns, completions: Floats) -> Doubles:
-    """How much further items [n] were played, float64 [n], than is usual for items of their completion rate."""
+    """How much further items [n] were played, float64 [n], than is usual for items of their mean completion."""
     intercept, slope = layout.usual
-    rate = smoothed(items.completion, items.plays, layout.completion_rate)
-    beyond: Doubles = completions.astype(np.float64) - (intercept + slope * rate)
+    mean = smoothed(items.mean, items.measured, layout.mean_completion)
+    beyond: Doubles = completions.astype(np.float64) - (intercept + slope * mean)
     return beyond
 
 
@@ -354,6 +366,8 @@ def _dense(layout: RankingLayout, users: UserColumns, items: ItemColumns) -> dic
         "tag_match": _dot(users.tag_share, tags) * per_tag,
         "interest_shift": _dot(np.array([layout.tag_shift]), tags) * per_tag,
         "item_age": np.log1p(items.age_days),
+        "user_mean": users.mean,
+        "item_mean": smoothed(items.mean, items.measured, layout.mean_completion),
         "item_year": np.where(items.year > 0, (items.year - 2000) / 20.0, 0.0),
     }
     return {name: values[name] for name in DENSE}

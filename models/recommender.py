@@ -102,6 +102,11 @@ class Recommender(Protocol):
         """Names of the parts of the content, as in `MappedItems.gates`."""
         ...
 
+    @property
+    def occupations(self) -> tuple[str, ...]:
+        """Words for an occupation that it knows."""
+        ...
+
     def map(self, content: ItemContent) -> MappedItems:
         """Where some items belong."""
         ...

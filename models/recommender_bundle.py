@@ -45,7 +45,7 @@ from models.recommender_files import (
 )
 from models.recommender_manifest import MANIFEST, BundleError, FileFacts, Manifest
 
-HISTORY = 50
+HISTORY = 200
 """Plays of a user, the last ones, whose items' mean vector the user tower takes."""
 
 

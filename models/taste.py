@@ -9,6 +9,8 @@ SMOOTHING = 5.0
 """Plays that a mean is drawn to the prior with."""
 RIDGE = 3.0
 """Penalty of the regression, against vectors of norm 1."""
+COMPLETION_UNITS = 10_000
+"""Of a whole play, in sums of completions: whole numbers, so that a sum does not depend on the order of its plays."""
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -42,6 +44,17 @@ def smoothed(mean: Doubles, plays: Longs, prior: float) -> Doubles:
     """Mean of that many plays [n] drawn to a prior, float64 [n]; the prior without plays."""
     found: Doubles = (np.where(plays > 0, mean, 0.0) * plays + SMOOTHING * prior) / (plays + SMOOTHING)
     return found
+
+
+def mean_completion(total: Longs, plays: Longs) -> Doubles:
+    """Mean completion, float64 [n], of plays whose completions in `COMPLETION_UNITS` sum up to ``total`` [n].
+
+    Args:
+        total: int64 [n].
+        plays: int64 [n]; without any the mean is 0.
+    """
+    mean: Doubles = total / (np.maximum(plays, 1) * COMPLETION_UNITS)
+    return mean
 
 
 def unit(vectors: Floats) -> Floats:

@@ -37,3 +37,22 @@ class ItemInteracted(Record):
     item_id: str
     action: Action
     exposure: Exposure | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExposuresCounted(Record):
+    """How often an item was shown, as seen in one partition of the interactions so far; a replaceable value.
+
+    Attributes:
+        item_id: Item counted.
+        source_partition: Partition of user.item.interacted.v1 that this count covers.
+        exposures: Exposures so far.
+        applied_offset: Offset of the last exposure counted, within source_partition.
+    """
+
+    CONTRACT: ClassVar[str] = "overture.interaction.ExposuresCounted"
+
+    item_id: str
+    source_partition: int
+    exposures: int
+    applied_offset: int

@@ -11,6 +11,7 @@ from typing import ClassVar, Literal
 
 from schemas.common import Label, MediaKind, ObjectRef
 from schemas.record import Record
+from schemas.upload import PostSurface
 
 Change = Literal["unknown", "published", "withdrawn"]
 """What the catalogue should do."""
@@ -37,6 +38,7 @@ class ItemChanged(Record):
         vector_version: Version of the joint vector's space.
         vectors: Vectors by modality (safetensors); null when withdrawn.
         release_year: Year in which the work came out; null when unknown.
+        surface: Place of a post; none for other kinds, and for posts from before it was kept.
     """
 
     CONTRACT: ClassVar[str] = "overture.item.ItemChanged"
@@ -57,6 +59,7 @@ class ItemChanged(Record):
     vector_version: str = ""
     vectors: ObjectRef | None = None
     release_year: int | None = None
+    surface: PostSurface = "none"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,7 @@ from typing import ClassVar, Literal
 
 from schemas.common import Decision, Label, MediaKind, ObjectRef, Reason
 from schemas.record import Record
+from schemas.upload import PostSurface
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,6 +176,7 @@ class MediaStatus(Record):
         vector_version: Version of the joint vector's space.
         thumbnail: Small picture of the upload; null until analysed and where there is none.
         erased: Whether the upload was erased: its fields are blank and stay so.
+        surface: Place of a post; none for other kinds, and for posts from before it was kept.
     """
 
     CONTRACT: ClassVar[str] = "overture.media.MediaStatus"
@@ -200,3 +202,4 @@ class MediaStatus(Record):
     vector_version: str = ""
     thumbnail: ObjectRef | None = None
     erased: bool = False
+    surface: PostSurface = "none"

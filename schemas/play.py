@@ -87,6 +87,8 @@ class SongCounted(Record):
         decayed_plays: Plays weighted by 2^(-age/half-life) as of last_played_at.
         last_played_at: Newest play counted, UTC.
         applied_offset: Offset of the last play counted, within source_partition.
+        measured_plays: Plays that completion_sum covers: those counted since it was there.
+        completion_sum: Sum of the completions of these plays, each in ten-thousandths.
     """
 
     CONTRACT: ClassVar[str] = "overture.play.SongCounted"
@@ -99,6 +101,8 @@ class SongCounted(Record):
     decayed_plays: float
     last_played_at: datetime
     applied_offset: int
+    measured_plays: int = 0
+    completion_sum: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,11 +119,14 @@ class PlayAggregate(Record):
         applied_offset: Offset of the last play applied: what is not above it was seen already.
         feature_at: Event time of the features pushed last, UTC; grows with every change.
         recent_events: Written before recent_ids was there; read, and not written any more.
-        recent_plays: Last plays, newest last; users only.
+        recent_plays: Written before last_plays was there; read, and not written any more.
         partials: Counts by source partition; totals only.
         erased_at: When the user was erased last, UTC: plays up to then do not count; users only.
         recent_ids: Events applied last, newest last: a client's repeat is not counted twice; users only. 25 bytes
             each: BLAKE2b of the event id (16), offset (8, big endian), 1 if it was a repeat.
+        last_plays: Last plays, at most 200, packed as by features/last_plays.py; users only.
+        measured_plays: Plays that completion_sum covers: those counted since it was there.
+        completion_sum: Sum of the completions of these plays, each in ten-thousandths.
     """
 
     CONTRACT: ClassVar[str] = "overture.play.PlayAggregate"
@@ -137,3 +144,6 @@ class PlayAggregate(Record):
     partials: tuple[SongCounted, ...] = ()
     erased_at: datetime | None = None
     recent_ids: bytes | None = None
+    last_plays: bytes | None = None
+    measured_plays: int = 0
+    completion_sum: int = 0

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from schemas.content import ContentClassified, ContentEmbedded, ContentModerated
-from schemas.interaction import ItemInteracted
+from schemas.interaction import ExposuresCounted, ItemInteracted
 from schemas.item import ItemChanged, ItemIndexed, ItemMapped
 from schemas.media import MediaAnalysed, MediaRejected, MediaStatus, MediaWithdrawn
 from schemas.model import ModelPublished
@@ -97,6 +97,14 @@ PROFILE_KEPT = Topic(
 )
 ITEM_INTERACTED = Topic(
     "user.item.interacted.v1", ItemInteracted, "user id", "A user saw, clicked, liked, shared or followed."
+)
+EXPOSURES_COUNTED = Topic(
+    "item.exposure.counted.v1",
+    ExposuresCounted,
+    "item id; lies in the partition of the interactions it counts",
+    "State of exposure_counting: how often an item was shown.",
+    retention=None,
+    compacted=True,
 )
 SONG_PLAYED = Topic("play.song.played.v1", SongPlayed, "user id", "A user played an item.", retention=7 * DAY)
 SONG_COUNTED = Topic(
@@ -201,6 +209,7 @@ ALL: tuple[Topic, ...] = (
     PROFILE_KEPT,
     USER_ERASED,
     ITEM_INTERACTED,
+    EXPOSURES_COUNTED,
     SONG_PLAYED,
     SONG_COUNTED,
     PLAY_AGGREGATED,

@@ -84,7 +84,7 @@ class Rates:
     events_an_upload_bytes: float = 30e3
     replication: int = 3
     derived: float = 0.02
-    user_feature_bytes: float = 2e3
+    user_feature_bytes: float = 11e3
     item_feature_bytes: float = 2e3
     store_copies: int = 2
     vector_bytes: float = 12e3

@@ -21,7 +21,7 @@ from onnx import TensorProto, helper, numpy_helper
 from models.content_vector import ContentVectoriser
 from models.dataset import GENDERS
 from models.ranking_features import DENSE, GROUPS, TASKS, RankingLayout
-from models.recommender_bundle import write_bundle
+from models.recommender_bundle import HISTORY, write_bundle
 from models.recommender_files import CB2CF, RANKER, USER_TOWER, TrainedItems, signature
 from models.recommender_manifest import Calibration, DatasetRef, FieldSpec, Manifest, Measure, Platt
 
@@ -36,7 +36,9 @@ LAYOUT = RankingLayout(
     dim=DIM,
     code_levels=LEVELS,
     code_size=CODES,
+    history=HISTORY,
     completion_rate=0.5,
+    mean_completion=0.5,
     usual=(0.2, 0.8),
     tag_shift=(0.1, 0.0, -0.1),
 )

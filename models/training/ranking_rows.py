@@ -25,7 +25,8 @@ from models.ranking_features import (
     together,
     user_columns,
 )
-from models.taste import smoothed
+from models.recommender_bundle import HISTORY
+from models.taste import COMPLETION_UNITS, mean_completion, smoothed
 from models.training.data.splits import Split
 
 DAY_MS = 86_400_000
@@ -38,7 +39,7 @@ class Config:
 
     Attributes:
         folds: Parts that the train rows are cut into.
-        history: Last plays of a user that his taste is told by; recipes give as many as serving has.
+        history: Last plays of a user that he is described by; by default as many as serving has.
         cold_share: Share of the train rows whose item is shown as an unknown one, so that unknown ones can be scored.
         negatives: Items not played, drawn for each play as shown and not clicked; only where the data has no
             exposures of its own, and for the task click alone.
@@ -47,7 +48,7 @@ class Config:
     """
 
     folds: int = 10
-    history: int = 200
+    history: int = HISTORY
     cold_share: float = 0.03
     negatives: int = 1
     users: bool = False
@@ -121,14 +122,14 @@ def ranking_data(
     layout = _layout(dataset, history, vectors.shape[1], codes, config)
     fold = random.integers(config.folds, size=len(parts[0]))
     described = [
-        _Statistics(dataset, layout, vectors, codes, parts[0].take((fold != number) & parts[0].clicked), config.history)
+        _Statistics(dataset, layout, vectors, codes, parts[0].take((fold != number) & parts[0].clicked))
         for number in range(config.folds)
     ]
     pieces = [
         described[number].rows(parts[0].take(fold == number), random.random((fold == number).sum()) < config.cold_share)
         for number in range(config.folds)
     ]
-    whole = _Statistics(dataset, layout, vectors, codes, history, config.history)
+    whole = _Statistics(dataset, layout, vectors, codes, history)
     order = np.argsort(np.concatenate([np.flatnonzero(fold == number) for number in range(config.folds)]))
     train = RankingRows(*(np.concatenate([getattr(p, n) for p in pieces])[order] for n in RankingRows.__slots__))
     validation, test = (whole.rows(part, np.zeros(len(part), np.bool_)) for part in parts[1:])
@@ -160,15 +161,15 @@ class _Statistics:
         vectors: NDArray[np.float32],
         codes: NDArray[np.int64],
         plays: Interactions,
-        history: int,
     ) -> None:
         self.layout, users, known = layout, dataset.users, dataset.items
         user_plays, user_rate = _rates(plays.user, plays.finished, len(users))
         item_plays, item_rate = _rates(plays.item, plays.finished, len(known))
+        item_mean = _means(plays, len(known))
         self.items = ItemColumns(
             np.where(item_plays > 0, np.arange(len(known)), -1), known.tagged, known.year,
             np.full(len(known), -1, np.int8), codes, item_plays, item_rate, np.zeros(len(known)), item_plays == 0,
-            vectors,
+            vectors, item_plays, item_mean,
         )  # fmt: skip
         self.since_ms = _since(known, plays)
         each = []
@@ -176,7 +177,7 @@ class _Statistics:
             plays.user, np.arange(len(users) + 1), sorter=(order := np.argsort(plays.user, kind="stable"))
         )
         for user in range(len(users)):
-            last = order[bounds[user] : bounds[user + 1]][-history:]
+            last = order[bounds[user] : bounds[user + 1]][: -layout.history - 1 : -1]  # the newest first, as online
             each.append(
                 user_columns(
                     layout,
@@ -199,6 +200,7 @@ class _Statistics:
             items,
             row=np.where(as_cold, -1, items.row),
             plays=np.where(as_cold, 0, items.plays),
+            measured=np.where(as_cold, 0, items.measured),
             age_days=_age_days(self.since_ms, shown),
             cold=as_cold | items.cold,
         )
@@ -224,14 +226,21 @@ def _rates(key: NDArray[np.int32], finished: NDArray[np.bool_], count: int) -> t
     return plays, np.bincount(key, finished, minlength=count) / np.maximum(plays, 1)
 
 
+def _means(plays: Interactions, items: int) -> NDArray[np.float64]:
+    """Mean completion of each item, float64 [I], with the rounding of the counts that serving has."""
+    units = np.rint(plays.completion.astype(np.float64) * COMPLETION_UNITS)
+    total = np.bincount(plays.item, units, minlength=items).astype(np.int64)
+    return mean_completion(total, np.bincount(plays.item, minlength=items))
+
+
 def _layout(
     dataset: Dataset, history: Interactions, dim: int, codes: NDArray[np.int64], config: Config
 ) -> RankingLayout:
     plays = np.bincount(history.user, minlength=len(dataset.users))
-    item_plays, item_rate = _rates(history.item, history.finished, len(dataset.items))
-    prior = float(history.finished.mean())
-    rate = smoothed(item_rate, item_plays, prior)[history.item]
-    slope, intercept = np.polyfit(rate, history.completion, 1)
+    item_plays = np.bincount(history.item, minlength=len(dataset.items))
+    prior = float(history.completion.mean(dtype=np.float64))
+    usual = smoothed(_means(history, len(dataset.items)), item_plays, prior)[history.item]
+    slope, intercept = np.polyfit(usual, history.completion, 1)
     shift = interest_shift(dataset.items.tagged[history.item], plays[history.user] < ESTABLISHED_PLAYS)
     return RankingLayout(
         items=len(dataset.items),
@@ -241,7 +250,9 @@ def _layout(
         dim=dim,
         code_levels=codes.shape[1],
         code_size=int(codes.max()) + 1 if codes.size else 0,
-        completion_rate=prior,
+        history=config.history,
+        completion_rate=float(history.finished.mean()),
+        mean_completion=prior,
         usual=(float(intercept), float(slope)),
         tag_shift=tuple(float(each) for each in shift),
         greatest_age_days=float(_age_days(_since(dataset.items, history), history).max()),

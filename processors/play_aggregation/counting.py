@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from hashlib import blake2b
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from models.taste import COMPLETION_UNITS
+from processors.play_aggregation.listener import EPOCH, MICROSECOND, Listener, micros, moment, next_time
 from processors.runtime.processor import Received, State
 from schemas.errors import BadEventError
-from schemas.play import PlayAggregate, RecentPlay, SongCounted, SongPlayed
+from schemas.play import PlayAggregate, SongCounted, SongPlayed
 from schemas.user import UserErased
 
 COMPLETED = float(np.float32(0.9))
 """Completion from which a play counts as complete; as Avro's float says it."""
-RECENT_PLAYS = 50
-RECENT_EVENTS = 1000
-"""Most events remembered by id for each user: a request holds that many, and its client may send it again."""
+ADDED = ("plays", "completions", "played_ms", "measured_plays", "completion_sum")
+"""What a total is the plain sum of its parts in."""
 LONGEST_PLAY_MS = 7 * 24 * 3600 * 1000
-DIGEST_BYTES = 16
-APPLIED = struct.Struct(f">{DIGEST_BYTES}sq?")
-TICK_US = 1000
-MICROSECOND = timedelta(microseconds=1)
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
@@ -64,7 +58,7 @@ def count_plays(
     user_ids, user_of = _numbered([received.record.user_id for received in log])
     song_ids, song_of = _numbered([received.record.song_id for received in log])
     before = [_known(state, f"user:{user}") for user in user_ids]
-    listeners = [_Listener(aggregate) for aggregate in before]
+    listeners = [Listener(aggregate) for aggregate in before]
     repeated = np.array(
         [
             listeners[user].hear(received.record, received.offset, at)
@@ -87,6 +81,7 @@ class _Columns:
         offset: int64 [N], growing.
         at: int64 [N], when, microseconds since 1970.
         completed: bool [N].
+        completion: float64 [N], completions in `COMPLETION_UNITS`, whole numbers: exact, sums included.
         played_ms: float64 [N], whole numbers: exact, sums included.
 
     Raises:
@@ -99,6 +94,7 @@ class _Columns:
         self.at = np.array([play.occurred_at - EPOCH for play in plays], dtype="m8[us]").astype(np.int64)
         completion = np.array([play.completion for play in plays])
         self.completed = completion >= COMPLETED
+        self.completion = np.rint(completion * COMPLETION_UNITS)
         self.played_ms = np.array([play.played_ms for play in plays], dtype=np.float64)
         possible = (completion >= 0) & (completion <= 1) & (self.played_ms >= 0) & (self.played_ms <= LONGEST_PLAY_MS)
         if not possible.all():
@@ -144,6 +140,7 @@ def _counted(
         np.bincount(group, minlength=size).tolist(),
         summed(columns.completed[picked]).tolist(),
         summed(columns.played_ms[picked]).tolist(),
+        summed(columns.completion[picked]).tolist(),
         decayed.tolist(),
         last.astype("m8[us]").tolist(),
         applied.tolist(),
@@ -154,78 +151,14 @@ def _counted(
             "plays": aggregate.plays + plays,
             "completions": aggregate.completions + int(completions),
             "played_ms": aggregate.played_ms + int(played_ms),
+            "measured_plays": aggregate.measured_plays + plays,
+            "completion_sum": aggregate.completion_sum + int(completion),
             "decayed_plays": decayed_plays,
             "last_played_at": EPOCH + age,
             "applied_offset": offset,
         }
-        for aggregate, plays, completions, played_ms, decayed_plays, age, offset in changes
+        for aggregate, plays, completions, played_ms, completion, decayed_plays, age, offset in changes
     ]
-
-
-class _Listener:
-    """What a user's aggregate remembers of single plays, while a batch is counted."""
-
-    def __init__(self, before: PlayAggregate) -> None:
-        self._before = before
-        self._applied = before.applied_offset
-        self._last = _micros(before.last_played_at)
-        self._feature_at = None if before.feature_at is None else _micros(before.feature_at)
-        self._heard: list[SongPlayed] = []
-        # packed: a thousand of them as objects cost more than all the plays of a batch
-        self._events = bytearray(before.recent_ids or b"")
-        for event in before.recent_events:
-            self._events += APPLIED.pack(_digest(event.event_id), event.offset, event.repeated)
-        self._digests = {
-            bytes(self._events[place : place + DIGEST_BYTES]) for place in range(0, len(self._events), APPLIED.size)
-        }
-
-    def hear(self, play: SongPlayed, offset: int, at: int) -> bool:
-        """Remember a play at ``at`` (microseconds since 1970) unless it was seen; whether it counts for nobody.
-
-        It does not if it repeats an earlier one, or if it is from before the user was erased: its repeats would not be
-        known as such. The answer is the same when it is delivered again.
-        """
-        erased_at = self._before.erased_at
-        fenced = erased_at is not None and play.occurred_at <= erased_at
-        event = _digest(play.event_id)
-        repeated = fenced or (event in self._digests and self._has_repeat(event, offset))
-        if offset <= self._applied:
-            return repeated
-        self._applied = offset
-        if not fenced:
-            self._events += APPLIED.pack(event, offset, repeated)
-            self._digests.add(event)
-        if not repeated:
-            self._last = max(self._last, at)
-            # for each play and not for each batch: after a crash the batches are cut otherwise
-            self._feature_at = _next_time(self._feature_at, self._last)
-            self._heard.append(play)
-        return repeated
-
-    def _has_repeat(self, event: bytes, offset: int) -> bool:
-        """Whether the play at ``offset`` repeats an earlier one."""
-        return any(known < offset or (known == offset and repeated) for known, repeated in self._known_at(event))
-
-    def _known_at(self, event: bytes) -> Iterator[tuple[int, bool]]:
-        """Offset of each event with this digest, and whether it was a repeat."""
-        place = self._events.find(event)
-        while place >= 0:
-            if place % APPLIED.size == 0:
-                _, offset, repeated = APPLIED.unpack_from(self._events, place)
-                yield offset, repeated
-            place = self._events.find(event, place + 1)
-
-    def changed(self) -> dict[str, Any]:
-        heard = (
-            RecentPlay(item_id=play.song_id, completion=play.completion, played_at=play.occurred_at)
-            for play in self._heard[-RECENT_PLAYS:]
-        )
-        return {
-            "recent_plays": (*self._before.recent_plays, *heard)[-RECENT_PLAYS:],
-            "recent_events": (),
-            "recent_ids": bytes(self._events[-RECENT_EVENTS * APPLIED.size :]) or None,
-            "feature_at": None if self._feature_at is None else _moment(self._feature_at),
-        }
 
 
 def add_parts(parts: Iterable[SongCounted], state: State, half_life: timedelta) -> dict[str, PlayAggregate]:
@@ -246,13 +179,11 @@ def _summed(total: PlayAggregate, parts: Sequence[SongCounted], half_life: timed
     last = max(part.last_played_at for part in parts)
     return replace(
         total,
-        plays=sum(part.plays for part in parts),
-        completions=sum(part.completions for part in parts),
-        played_ms=sum(part.played_ms for part in parts),
+        **{name: sum(getattr(part, name) for part in parts) for name in ADDED},
         decayed_plays=sum(part.decayed_plays * decay(last - part.last_played_at, half_life) for part in parts),
         last_played_at=last,
         partials=tuple(parts),
-        feature_at=_moment(_next_time(None if total.feature_at is None else _micros(total.feature_at), _micros(last))),
+        feature_at=moment(next_time(None if total.feature_at is None else micros(total.feature_at), micros(last))),
     )
 
 
@@ -261,12 +192,10 @@ def part_of(song_id: str, partition: int, aggregate: PlayAggregate) -> SongCount
     return SongCounted(
         song_id=song_id,
         source_partition=partition,
-        plays=aggregate.plays,
-        completions=aggregate.completions,
-        played_ms=aggregate.played_ms,
         decayed_plays=aggregate.decayed_plays,
         last_played_at=aggregate.last_played_at,
         applied_offset=aggregate.applied_offset,
+        **{name: getattr(aggregate, name) for name in ADDED},
     )
 
 
@@ -277,30 +206,11 @@ def _impossible(play: SongPlayed) -> BadEventError:
     )
 
 
-def _digest(event_id: str) -> bytes:
-    return blake2b(event_id.encode(), digest_size=DIGEST_BYTES).digest()
-
-
 def _known(state: State, key: str) -> PlayAggregate:
     found = state.get(key)
     if isinstance(found, PlayAggregate):
         return found
     return PlayAggregate(aggregate_id=key, plays=0, completions=0, played_ms=0, last_played_at=EPOCH)
-
-
-def _next_time(before: int | None, played_at: int) -> int:
-    """Event time of the next features, microseconds since 1970: Feast drops a row that is not newer, and a late play
-    has an old time."""
-    return played_at if before is None or played_at > before + TICK_US else before + TICK_US
-
-
-def _micros(at: datetime) -> int:
-    """Microseconds since 1970."""
-    return (at - EPOCH) // MICROSECOND
-
-
-def _moment(micros: int) -> datetime:
-    return EPOCH + micros * MICROSECOND
 
 
 def decay(age: timedelta, half_life: timedelta) -> float:

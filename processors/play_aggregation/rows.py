@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 
 import numpy as np
 
+from features.last_plays import LastPlays
 from features.ports import FeatureReader, FeatureRow, Vector
 from features.views import ITEM_CONTENT
-from processors.play_aggregation.counting import EPOCH, decay
-from schemas.play import PlayAggregate, RecentPlay
+from processors.play_aggregation.listener import last_plays
+from schemas.play import PlayAggregate
+
+TASTE_PLAYS = 50
+"""Newest plays whose items' contents make up a taste: their vectors are read anew for each batch."""
+MILLISECOND = timedelta(milliseconds=1)
 
 
-def taste(plays: Sequence[RecentPlay], vectors: dict[str, Vector], half_life: timedelta) -> Vector | None:
-    """Mean of the content vectors of recent plays, weighted by completion and recency.
+def taste(plays: LastPlays, vectors: Mapping[str, Vector], half_life: timedelta) -> Vector | None:
+    """Mean of the content vectors of plays, weighted by completion and recency.
 
     Args:
         plays: Last plays of one user.
@@ -24,12 +29,12 @@ def taste(plays: Sequence[RecentPlay], vectors: dict[str, Vector], half_life: ti
     Returns:
         float32 [D], unit length; None if no played item has a vector.
     """
-    newest = max((p.played_at for p in plays), default=EPOCH)
-    heard = [(p, vectors[p.item_id]) for p in plays if p.item_id in vectors]
-    if not heard:
+    places = [place for place, item in enumerate(plays.items) if item in vectors]
+    if not places:
         return None
-    weights = np.array([p.completion * decay(newest - p.played_at, half_life) for p, _ in heard])
-    mean = weights @ np.stack([vector for _, vector in heard])
+    age = (plays.at_ms.max() - plays.at_ms[places]) / (half_life / MILLISECOND)
+    weights = plays.completion[places] * 0.5**age  # [n]
+    mean = weights @ np.stack([vectors[plays.items[place]] for place in places])
     length = float(np.linalg.norm(mean))
     return (mean / length).astype(np.float32) if length > 0 else None
 
@@ -41,17 +46,22 @@ async def tastes(users: Iterable[PlayAggregate], reader: FeatureReader, half_lif
     else in the batch, and comes out the same whenever it is made anew. A user who was erased and has not played since
     has none.
     """
-    users = [user for user in users if user.plays or user.erased_at is None]
-    wanted = sorted({play.item_id for user in users for play in user.recent_plays})
+    known = [(user, last_plays(user)) for user in users if user.plays or user.erased_at is None]
+    heard = [plays.last(TASTE_PLAYS) for _, plays in known]
+    wanted = sorted({item for plays in heard for item in plays.items})
     rows = {row.entity_id: row for row in await reader.read(ITEM_CONTENT.alias, wanted) if row is not None}
-    return [_taste_row(user, rows, half_life) for user in users]
+    return [
+        _taste_row(user, plays, of_taste, rows, half_life) for (user, plays), of_taste in zip(known, heard, strict=True)
+    ]
 
 
-def _taste_row(user: PlayAggregate, items: dict[str, FeatureRow], half_life: timedelta) -> FeatureRow:
-    heard = {play.item_id: items[play.item_id].values for play in user.recent_plays if play.item_id in items}
+def _taste_row(
+    user: PlayAggregate, plays: LastPlays, of_taste: LastPlays, items: Mapping[str, FeatureRow], half_life: timedelta
+) -> FeatureRow:
+    heard = {item: items[item].values for item in of_taste.items if item in items}
     version = max((str(values["vector_version"]) for values in heard.values()), default="")
     vectors = {item: values["vector"] for item, values in heard.items() if values["vector_version"] == version}
-    vector = taste(user.recent_plays, vectors, half_life)
+    vector = taste(of_taste, vectors, half_life)
     return FeatureRow(
         user.aggregate_id.removeprefix("user:"),
         user.feature_at or user.last_played_at,
@@ -61,8 +71,7 @@ def _taste_row(user: PlayAggregate, items: dict[str, FeatureRow], half_life: tim
             "plays": user.plays,
             "completion_rate": user.completions / max(user.plays, 1),
             "played_ms": user.played_ms,
-            "recent_items": [play.item_id for play in reversed(user.recent_plays)],
-            "recent_completions": np.array([play.completion for play in reversed(user.recent_plays)], np.float32),
+            "last_plays": user.last_plays or plays.packed(),
         },
     )
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from processors.serving.candidates import Candidates
 from processors.serving.catalogue import CatalogueSnapshot
-from processors.serving.learned_user import person
+from processors.serving.learned_user import LearnedUsers
 from processors.serving.ranking import Ranker
 from processors.serving.search_space import top
 from processors.serving.user_reader import UserContext
@@ -24,11 +24,13 @@ class LearnedRanker:
     Args:
         catalogue: The items, with the space in use.
         baseline: The cheap order.
+        users: Users as the recommender knows them.
         ranked: Most candidates that the recommender's ranker scores.
     """
 
-    def __init__(self, catalogue: CatalogueSnapshot, baseline: Ranker, ranked: int) -> None:
+    def __init__(self, catalogue: CatalogueSnapshot, baseline: Ranker, users: LearnedUsers, ranked: int) -> None:
         self._catalogue = catalogue
+        self._users = users
         self._baseline = baseline
         self._ranked = ranked
 
@@ -37,12 +39,12 @@ class LearnedRanker:
         space = user.space
         if space is None or not len(candidates):
             return await self._baseline.rank(user, candidates, now)
-        known = person(self._catalogue, space, user, now)
+        known = self._users.person(space, user, now)
         now_ms = int(now.timestamp() * 1000)
         places = np.arange(len(candidates))
         scores: NDArray[np.float32] = np.full(len(candidates), -np.inf, np.float32)
         if len(candidates) > self._ranked:
-            vector, _ = space.recommender.user(known)
+            vector = self._users.place(space, user, now).vector
             cosine = _cosines(self._catalogue.vectors_of(space, candidates.ids.tolist()), vector)
             scores = await self._baseline.rank(user, replace(candidates, similarity=cosine), now)
             places = top(scores, self._ranked)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import structlog
 
+from features.last_plays import unpacked
 from features.ports import FeatureReader, FeatureRow, Vector
 from features.views import USER_PROFILE, USER_TASTE
 from processors.serving.catalogue import CatalogueSnapshot
@@ -92,7 +93,7 @@ class UserReader:
         return replace(user, taste=self._taste_of(seeds), played=played, completion=completion, heard=heard)
 
     def _with_taste(self, user: UserContext, row: FeatureRow) -> UserContext:
-        played = tuple(row.values.get("recent_items") or ())
+        played, completion = _played(row)
         vector = None
         if row.values.get("vector_version") == self._catalogue.vector_version:
             vector = _unit(np.asarray(row.values.get("vector", ()), np.float32))
@@ -101,7 +102,7 @@ class UserReader:
             user,
             taste=taste,
             played=played,
-            completion=_completions(row, len(played)),
+            completion=completion,
             heard=frozenset(played),
             plays=int(row.values.get("plays", 0)),
             completion_rate=float(row.values.get("completion_rate", 0.0)),
@@ -120,10 +121,20 @@ def _profile(row: FeatureRow | None) -> Profile:
     return Profile(values.get("birth_year"), values.get("gender", ""), values.get("occupation", ""))
 
 
-def _completions(row: FeatureRow, count: int) -> tuple[float, ...]:
-    """Of each of the last plays; a row from before they were kept counts all alike."""
+def _played(row: FeatureRow) -> tuple[tuple[str, ...], tuple[float, ...]]:
+    """Items played last, the newest first, and the share played of each.
+
+    A row from before these were packed has fewer, and one from before completions were kept counts all alike.
+    """
+    packed = row.values.get("last_plays")
+    if packed is not None:
+        plays = unpacked(packed)
+        return tuple(reversed(plays.items)), tuple(plays.completion[::-1].tolist())
+    played = tuple(row.values.get("recent_items") or ())
     told = row.values.get("recent_completions")
-    return tuple(told.tolist()) if told is not None and len(told) == count else (1.0,) * count
+    if told is None or len(told) != len(played):
+        return played, (1.0,) * len(played)
+    return played, tuple(told.tolist())
 
 
 def _unit(vector: Vector) -> Vector | None:

@@ -49,6 +49,8 @@ def columns(recommender: Recommender, ids: list[str], *labels: tuple[str, ...]) 
         np.ones(count),
         np.arange(count) % 2 == 0,
         found.vectors,
+        np.arange(count, dtype=np.int64),
+        np.full(count, 0.5),
     )
 
 

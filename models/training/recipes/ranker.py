@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from models.dataset import Dataset
 from models.ranking_features import DENSE, GROUPS, TASKS
-from models.recommender_bundle import HISTORY
 from models.recommender_files import RANKER
 from models.training import lightgcn, ranking_rows
 from models.training.data import splits
@@ -63,12 +62,7 @@ class RankerRecipe:
 
     def _data(self, dataset: Dataset, rows: Split, vectors: NDArray[np.float32]) -> RankingData:
         codes = fit_semantic_ids(vectors).encode(np.ascontiguousarray(vectors))
-        return ranking_data(dataset, rows, vectors, codes, _as_served(self.config.fit.seed))
-
-
-def _as_served(seed: int) -> ranking_rows.Config:
-    """Rows that know of a user what serving knows."""
-    return ranking_rows.Config(history=HISTORY, seed=seed)
+        return ranking_data(dataset, rows, vectors, codes, ranking_rows.Config(seed=self.config.fit.seed))
 
 
 def _figures(data: RankingData, config: Config, run: Run, curve: str) -> Values:
@@ -91,7 +85,7 @@ def step(making: Making) -> None:
         raise RecipeError("the ranker needs item vectors and semantic ids: their steps come first")
     recipe = RankerRecipe().debug() if making.debug else RankerRecipe()
     config = replace(recipe.config, fit=replace(recipe.config.fit, seed=making.seed))
-    rows = _as_served(making.seed)
+    rows = ranking_rows.Config(seed=making.seed)
     # numbered as the bundle numbers its items: the field "item" means the same online
     dataset, split = of_items(making.dataset, making.rows, making.trained)
     data = ranking_data(dataset, split, making.vectors[making.trained], making.codes[making.trained], rows)

@@ -90,6 +90,8 @@ def compare(
 def _digest(value: Any) -> bytes:
     if isinstance(value, np.ndarray):
         data = value.astype("<f4").tobytes()
+    elif isinstance(value, bytes):
+        data = value
     else:
         data = b"" if value is None else orjson.dumps(value)
     return blake2b(data, digest_size=SIZE).digest()

@@ -17,6 +17,7 @@ from features.feast_layout import (
     time_field,
 )
 from features.feature_reader import RedisFeatureReader
+from features.last_plays import LastPlays
 from features.ports import FeatureRow
 from features.redis_client import connect
 from features.views import ITEM_CONTENT, USER_TASTE, VIEWS
@@ -129,6 +130,7 @@ async def test_the_writer_leaves_what_feast_s_own_push_leaves(feast_store, feast
         "played_ms": None,
         "recent_items": ["a", "é"],
         "recent_completions": np.array([0.5, 1.0], np.float32),
+        "last_plays": LastPlays.of(["a", "é"], [0.5, 1.0], [1, 2]).packed(),
     }
     await make_writer(client).push("user_taste_v1", [FeatureRow(f"{fresh}ours", AT, values)])
     row = {"user_id": [f"{fresh}feast"], "event_timestamp": pd.to_datetime([AT], utc=True)}

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from processors.play_aggregation import counting as module
-from processors.play_aggregation.counting import add_parts, count_plays
+from features.last_plays import LAST_PLAYS
+from processors.play_aggregation import listener as module
+from processors.play_aggregation.counting import COMPLETED, add_parts, count_plays, part_of
 from processors.runtime.processor import Emit
 from schemas import topics
 from schemas.errors import BadEventError
-from schemas.play import AppliedEvent, PlayAggregate, SongCounted, SongPlayed
+from schemas.play import AppliedEvent, PlayAggregate, RecentPlay, SongCounted, SongPlayed
 from tests.fakes.runtime import MemoryState, at, codec
 from tests.unit.processors.play_desk import HALF_LIFE, Desk, part, play, received
 
@@ -77,8 +78,24 @@ def test_a_repeat_of_an_event_in_state_of_the_older_form_is_known() -> None:
     assert [(offset, repeated) for _, offset, repeated in packed] == [(0, False), (1, False), (2, True), (3, False)]
 
 
+def test_plays_in_state_of_the_older_form_are_kept_in_the_new_one() -> None:
+    older = tuple(RecentPlay(item_id=f"s{i}", completion=0.25 * i, played_at=at(i)) for i in range(3))
+    users, _ = count_plays(received([play("c", song="s3", second=3)], first=2), listener(recent_plays=older), HALF_LIFE)
+    found = module.last_plays(users["u1"])
+    assert users["u1"].recent_plays == ()
+    assert (found.items, found.completion.tolist()) == (["s0", "s1", "s2", "s3"], [0, 0.25, 0.5, 1])
+    assert found.at_ms.tolist() == [round(at(i).timestamp() * 1000) for i in range(4)]
+
+
+def test_a_repeat_leaves_plays_in_the_new_form_too() -> None:
+    older = (RecentPlay(item_id="s0", completion=0.5, played_at=at(0)),)
+    state = listener(recent_plays=older, recent_events=(AppliedEvent(event_id="a", offset=0),))
+    users, _ = count_plays(received([play("a")], first=2), state, HALF_LIFE)
+    assert (users["u1"].plays, module.last_plays(users["u1"]).items) == (2, ["s0"])
+
+
 def test_bytes_across_two_packed_events_are_no_event() -> None:
-    across = bytes(9) + module._digest("a") + bytes(25)
+    across = bytes(9) + module.digest("a") + bytes(25)
     users, _ = count_plays(received([play("a")], first=2), listener(recent_ids=across), HALF_LIFE)
     assert users["u1"].plays == 3
 
@@ -92,7 +109,7 @@ async def test_one_id_of_two_users_is_two_plays() -> None:
 async def test_a_play_that_counts_as_complete_does_so_after_its_bytes() -> None:
     """Avro's float of 0.9 is a little less than Python's."""
     known = codec()
-    exact = play("e1", completion=module.COMPLETED)
+    exact = play("e1", completion=COMPLETED)
     over_the_wire = known.decode(known.encode(exact), SongPlayed)
     users, _ = count_plays(received([over_the_wire]), MemoryState(), HALF_LIFE)
     assert users["u1"].completions == 1
@@ -104,11 +121,25 @@ def test_completions(completion: float, completions: int) -> None:
     assert users["u1"].completions == songs["s1"].completions == completions
 
 
+def test_the_sum_of_completions_is_exact_in_any_order() -> None:
+    shares = [0.1, 0.30000001192092896, 0.97265, 1.0, 0.0] * 20
+    log = [play(f"e{i}", completion=share) for i, share in enumerate(shares)]
+    for plays in (log, log[::-1]):
+        users, songs = count_plays(received(plays), MemoryState(), HALF_LIFE)
+        for each in (users["u1"], songs["s1"], part_of("s1", 0, songs["s1"])):
+            assert (each.measured_plays, each.completion_sum) == (100, 20 * (1000 + 3000 + 9726 + 10_000))
+
+
+def test_completions_from_before_their_sum_was_kept_are_not_measured() -> None:
+    users, _ = count_plays(received([play("c", completion=0.5)], first=2), listener(), HALF_LIFE)
+    assert (users["u1"].plays, users["u1"].measured_plays, users["u1"].completion_sum) == (3, 1, 5000)
+
+
 def test_only_the_last_plays_and_events_are_kept() -> None:
     count = module.RECENT_EVENTS + 100
     log = received([play(f"e{i}", song=f"s{i}", second=i) for i in range(count)])
     users, _ = count_plays(log, MemoryState(), HALF_LIFE)
-    assert [p.item_id for p in users["u1"].recent_plays] == [f"s{i}" for i in range(count - module.RECENT_PLAYS, count)]
+    assert module.last_plays(users["u1"]).items == [f"s{i}" for i in range(count - LAST_PLAYS, count)]
     kept = module.APPLIED.iter_unpack(users["u1"].recent_ids or b"")
     assert [offset for _, offset, _ in kept] == list(range(count - module.RECENT_EVENTS, count))
 
@@ -137,6 +168,7 @@ def test_parts_are_summed_by_partition_and_the_newest_counts() -> None:
     totals = add_parts([part(0, 3, 5), part(1, 4, 2), part(0, 5, 9)], MemoryState(), HALF_LIFE)
     total = totals["s1"]
     assert (total.plays, total.completions, total.played_ms) == (9, 7, 90)
+    assert (total.measured_plays, total.completion_sum) == (9, 900)
     assert [(p.source_partition, p.plays) for p in total.partials] == [(0, 5), (1, 4)]
 
 

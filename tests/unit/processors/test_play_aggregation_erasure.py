@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from processors.play_aggregation import counting as module
+from processors.play_aggregation import listener as module
 from processors.runtime.processor import Received
 from schemas import topics
 from schemas.play import PlayAggregate, SongPlayed
@@ -48,7 +48,7 @@ async def test_a_play_from_before_the_erasure_counts_for_nobody_and_one_after_it
     assert (desk.count("user:u1")[0], desk.count("song:s1")[0]) == (0, 1)
     found = desk.state.get("user:u1")
     assert isinstance(found, PlayAggregate)
-    assert (found.recent_plays, found.recent_ids, found.erased_at) == ((), None, at(10))
+    assert (found.last_plays, found.recent_ids, found.erased_at) == (None, None, at(10))
     await desk.work(received([play("new", second=11)], first=3))
     assert (desk.count("user:u1")[0], desk.count("song:s1")[0]) == (1, 2)
     assert desk.features.rows["user_taste_v1", "u1"].values["plays"] == 1
@@ -77,6 +77,6 @@ async def test_wherever_an_erasure_comes_nothing_older_stays(
     await desk.work([erasure(second)])
     left = desk.state.get("user:u1")
     assert isinstance(left, PlayAggregate)
-    assert all(each.played_at > at(second) for each in left.recent_plays)
+    assert (module.last_plays(left).at_ms > at(second).timestamp() * 1000).all()
     row = desk.features.rows.get(("user_taste_v1", "u1"))
     assert (row is None) == (left.plays == 0)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -11,15 +13,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from features.last_plays import NONE, LastPlays, unpacked
 from features.ports import FeatureRow
-from processors.play_aggregation.rows import taste
-from schemas.play import RecentPlay
+from processors.play_aggregation.listener import EPOCH
+from processors.play_aggregation.rows import TASTE_PLAYS, taste
 from tests.fakes.runtime import NOW, at
 from tests.unit.processors.play_desk import HALF_LIFE, Desk, play, received
 
+HALF_LIFE_S = HALF_LIFE.total_seconds()
 
-def heard(item: str, completion: float = 1.0, played_at: datetime = NOW) -> RecentPlay:
-    return RecentPlay(item_id=item, completion=completion, played_at=played_at)
+
+def heard(item: str, completion: float = 1.0, second: float = 0) -> LastPlays:
+    return LastPlays.of([item], [completion], [round(at(second).timestamp() * 1000)])
+
+
+def all_of(plays: Sequence[LastPlays]) -> LastPlays:
+    return functools.reduce(LastPlays.then, plays, NONE)
 
 
 def vector(*values: float) -> Any:
@@ -30,7 +39,8 @@ X, Y = vector(1, 0), vector(0, 1)
 
 
 def test_weights_of_recency_and_completion_by_hand() -> None:
-    found = taste([heard("x", 1.0, NOW - HALF_LIFE), heard("y", 0.25)], {"x": X, "y": Y}, HALF_LIFE)
+    plays = all_of([heard("x", 1.0, -HALF_LIFE_S), heard("y", 0.25)])
+    found = taste(plays, {"x": X, "y": Y}, HALF_LIFE)
     assert found is not None
     # x: 1 * 0.5, y: 0.25 * 1
     assert found == pytest.approx(np.array([0.5, 0.25]) / math.hypot(0.5, 0.25))
@@ -39,10 +49,9 @@ def test_weights_of_recency_and_completion_by_hand() -> None:
 
 def test_the_newest_play_is_the_reference_also_without_a_vector() -> None:
     """Weights are relative, so that the reference changes nothing."""
-    plays = [heard("x", 1.0, NOW - HALF_LIFE), heard("y", 0.25, NOW)]
-    assert taste([*plays, heard("?", 1.0, NOW + HALF_LIFE)], {"x": X, "y": Y}, HALF_LIFE) == pytest.approx(
-        taste(plays, {"x": X, "y": Y}, HALF_LIFE)
-    )
+    plays = all_of([heard("x", 1.0, -HALF_LIFE_S), heard("y", 0.25)])
+    later = plays.then(heard("?", 1.0, HALF_LIFE_S))
+    assert taste(later, {"x": X, "y": Y}, HALF_LIFE) == pytest.approx(taste(plays, {"x": X, "y": Y}, HALF_LIFE))
 
 
 @pytest.mark.parametrize(
@@ -50,14 +59,14 @@ def test_the_newest_play_is_the_reference_also_without_a_vector() -> None:
     [[], [heard("?")], [heard("x", 0.0)], [heard("x"), heard("-x")]],
     ids=["none", "unknown", "skipped", "opposite"],
 )
-def test_no_taste(plays: list[RecentPlay]) -> None:
-    assert taste(plays, {"x": X, "-x": -X}, HALF_LIFE) is None
+def test_no_taste(plays: list[LastPlays]) -> None:
+    assert taste(all_of(plays), {"x": X, "-x": -X}, HALF_LIFE) is None
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from("xy?"), st.floats(0, 1, width=32), st.integers(0, 10**6)), max_size=10))
 def test_a_taste_has_unit_length(plays: list[tuple[str, float, int]]) -> None:
-    found = taste([heard(i, c, at(s)) for i, c, s in plays], {"x": X, "y": Y}, HALF_LIFE)
+    found = taste(all_of([heard(*play) for play in plays]), {"x": X, "y": Y}, HALF_LIFE)
     assert found is None or float(np.linalg.norm(found)) == pytest.approx(1.0, abs=1e-5)
 
 
@@ -76,13 +85,14 @@ async def test_features_of_a_user() -> None:
     assert row.at == at(-5)
     values = dict(row.values)
     assert values.pop("vector") == pytest.approx(X)
-    assert values.pop("recent_completions").tolist() == [0.5, 1.0]
+    plays = unpacked(values.pop("last_plays"))
+    assert (plays.items, plays.completion.tolist()) == (["s1", "s9"], [1.0, 0.5])
+    assert [EPOCH + timedelta(milliseconds=moment) for moment in plays.at_ms.tolist()] == [at(-10), at(-5)]
     assert values == {
         "vector_version": "v1",
         "plays": 2,
         "completion_rate": 0.5,
         "played_ms": 150,
-        "recent_items": ["s9", "s1"],
     }
 
 
@@ -111,3 +121,14 @@ async def test_a_taste_does_not_depend_on_who_else_played() -> None:
     values = desk.features.rows["user_taste_v1", "u1"].values
     assert values["vector_version"] == "v1"
     assert values["vector"] == pytest.approx(X)
+
+
+async def test_a_taste_is_that_of_the_newest_plays_and_the_row_holds_more() -> None:
+    desk = Desk()
+    await desk.features.push("item_content_v1", [content("old", X), content("new", Y)])
+    plays = [play("e0", song="old"), *(play(f"e{n}", song="new", second=n) for n in range(1, TASTE_PLAYS + 1))]
+    await desk.work(received(plays[:1]))
+    await desk.work(received(plays[1:], first=1))
+    values = desk.features.rows["user_taste_v1", "u1"].values
+    assert values["vector"] == pytest.approx(Y)
+    assert unpacked(values["last_plays"]).items == [each.song_id for each in plays]

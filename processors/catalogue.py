@@ -5,6 +5,7 @@ from __future__ import annotations
 from processors.content_classification import content_classification
 from processors.content_embedding import content_embedding
 from processors.content_moderation import content_moderation
+from processors.exposure_counting import exposure_counting
 from processors.item_indexing import item_indexing
 from processors.item_mapping import item_mapping
 from processors.item_publication import item_publication
@@ -24,6 +25,7 @@ CAPABILITIES: tuple[Capability, ...] = (
     item_indexing,
     item_mapping,
     play_aggregation,
+    exposure_counting,
     user_profile,
     user_erasure,
     media_erasure,

@@ -23,6 +23,7 @@ from features.ports import FeatureRow, FeatureWriter, VectorIndex, VectorRow
 from features.views import ITEM_VECTOR, recommender_items
 from models.content_vector import DIM
 from models.recommender import SURE, ItemContent, Recommender, known_year
+from processors.runtime.fallbacks import FALLBACKS
 from processors.runtime.processor import Emit, Offload, Received, State, capability
 from schemas.ids import stable_id
 from schemas.item import ItemChanged, ItemMapped
@@ -71,6 +72,7 @@ async def item_mapping(
     newest = _newest(events, state)
     published = [item for item in newest if item.change == "published"]
     told = await offload(place, recommender, published)
+    FALLBACKS.labels("item-without-content").inc(sum(not record.vector for record in told))
     gone = [withdrawn(item) for item in newest if item.change == "withdrawn"]
     told += gone
     await store_vectors(told, published, recommender.version, vector_index)
@@ -116,7 +118,7 @@ async def store_vectors(
     collection, of_id = recommender_items(version).name, {item.item_id: item for item in items}
     placed, gone = _parted(told)
     if placed:
-        await vector_index.upsert(collection, [_row(record, of_id[record.item_id]) for record in placed])
+        await vector_index.upsert(collection, [vector_row(record, of_id[record.item_id]) for record in placed])
     if gone:
         await vector_index.delete(collection, gone)
 
@@ -129,7 +131,7 @@ async def store_features(told: Sequence[ItemMapped], feature_writer: FeatureWrit
     """
     placed, gone = _parted(told)
     if placed:
-        await feature_writer.push(ITEM_VECTOR.name, [_feature(record) for record in placed])
+        await feature_writer.push(ITEM_VECTOR.name, [feature_row(record) for record in placed])
     if gone:
         await feature_writer.delete(ITEM_VECTOR.name, gone)
 
@@ -171,10 +173,12 @@ def _mapped(
     gates: dict[str, float] | None = None,
     source: str = "content",
 ) -> ItemMapped:
+    now = datetime.now(UTC)
     return ItemMapped(
         event_id=stable_id("mapped", item.event_id, version),
         occurred_at=item.occurred_at,
-        produced_at=datetime.now(UTC),
+        # to the millisecond that the topic keeps: what is rebuilt from it is the same row
+        produced_at=now.replace(microsecond=now.microsecond // 1000 * 1000),
         item_id=item.item_id,
         change=item.change,
         seq=item.seq,
@@ -185,20 +189,22 @@ def _mapped(
     )
 
 
-def _row(record: ItemMapped, item: ItemChanged) -> VectorRow:
+def vector_row(record: ItemMapped, item: ItemChanged) -> VectorRow:
+    """An item's row in the collection of the version that placed it."""
     scalars = {
         "kind": item.kind,
         "language": item.language or "",
         # recall does not ask whose an item is, and what is not there need not be erased
         "uploader": "",
         "published_at_ms": int(item.changed_at.timestamp() * 1000),
-        "seq": item.seq,
+        "seq": record.seq,
         "vector_version": record.model_version,
     }
     return VectorRow(record.item_id, np.array(record.vector, np.float32), scalars)
 
 
-def _feature(record: ItemMapped) -> FeatureRow:
+def feature_row(record: ItemMapped) -> FeatureRow:
+    """An item's row in `item_vector_v1`."""
     values = {
         "vector": np.array(record.vector, np.float32),
         "model_version": record.model_version,

@@ -72,6 +72,7 @@ BLANK: dict[str, Any] = {
     "vectors": None,
     "vector": (),
     "vector_version": "",
+    "surface": "none",
 }
 """Fields of an erased upload; its id, kind and times stay, so that late facts meet a fence."""
 FAILURE_TEXT = "Something went wrong on our side; we are looking into it."
@@ -179,6 +180,7 @@ def catalogue_change(status: MediaStatus) -> ItemChanged | None:
         vector=status.vector if published else (),
         vector_version=status.vector_version if published else "",
         vectors=status.vectors if published else None,
+        surface=status.surface,
     )
 
 
@@ -241,6 +243,7 @@ def _details(fact: Fact) -> dict[str, Any]:
                 "title": fact.title,
                 "song_id": fact.song_id,
                 "language": fact.language,
+                "surface": fact.surface,
                 "object": fact.object,
                 "source_event_id": fact.event_id,
             }

@@ -27,6 +27,7 @@ WORKERS: Mapping[str, tuple[str, ...]] = {
         "item_indexing",
         "item_mapping",
         "play_aggregation",
+        "exposure_counting",
         "user_profile",
         "user_erasure",
         "media_erasure",

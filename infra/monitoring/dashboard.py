@@ -116,6 +116,9 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
                 ("sum by (model) (increase(overture_model_loads_total[15m]))", "loads of {{model}}"),
                 ("sum by (code) (increase(overture_model_load_failures_total[15m]))", "failed: {{code}}"),
             )),
+            Panel("What the recommender did without", (
+                (per_second("overture_recommend_fallbacks_total", "reason"), "{{reason}}"),
+            ), "ops"),
             Panel("Answered lists: logged, dropped, waiting", (
                 (per_second("overture_served_lists_total", "outcome"), "{{outcome}}, a second"),
                 ("sum(overture_served_lists_waiting)", "waiting"),

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from models.dataset import DatasetError, Interactions
-from models.training.data.splits import Split, by_user
+from models.training.data.splits import Split, by_user, plays_of
 from models.training.ranking_metrics import list_metrics, ranked
 
 DIM = 64
@@ -45,7 +45,7 @@ def played(interactions: Interactions, rows: Split, seed: int) -> Split:
     Raises:
         DatasetError: nothing to learn from.
     """
-    train, validation, test = (part[interactions.clicked[part]] for part in (rows.train, rows.validation, rows.test))
+    train, validation, test = (plays_of(interactions, part) for part in (rows.train, rows.validation, rows.test))
     if not len(validation):
         drawn = by_user(interactions, train, np.random.default_rng(seed))
         train, validation = np.concatenate([drawn.train, drawn.test]), drawn.validation

@@ -25,7 +25,7 @@ from torch.nn import functional
 
 from models.dataset import Dataset
 from models.training.backbone import DIM
-from models.training.data.splits import Rows
+from models.training.data.splits import Rows, plays_of
 from models.training.histories import Histories, histories
 from models.training.layers import MLP, sparse_product
 from models.training.lightgcn import negatives
@@ -51,7 +51,7 @@ class Config:
     dim: int = DIM
     hidden: int = 32
     dropout: float = 0.1
-    negatives: int = 4
+    negatives: int = 2
     judged: float = 0.2
     fit: Fit = field(
         default_factory=lambda: Fit(
@@ -67,21 +67,25 @@ class Config:
 
 
 class InterestBoundary(nn.Module):
-    """A user's vector to his boundary."""
+    """A user's vector and number of plays to his boundary.
+
+    The vector has the same norm for everybody, so it alone does not tell a surmise after two plays from a settled
+    taste, whose scores lie further apart.
+    """
 
     def __init__(self, config: Config) -> None:
         super().__init__()
-        self.mixed = MLP(config.dim, config.hidden, 1, dropout=config.dropout)
+        self.mixed = MLP(config.dim + 1, config.hidden, 1, dropout=config.dropout)
         self.log_scale = nn.Parameter(torch.tensor(2.0))
 
-    def forward(self, vector: Tensor) -> Tensor:
-        """Boundaries float32 [B] of user vectors float32 [B, D]."""
-        boundary: Tensor = self.mixed(vector).squeeze(1)  # [B]
+    def forward(self, vector: Tensor, plays: Tensor) -> Tensor:
+        """Boundaries float32 [B] of user vectors float32 [B, D] and log1p of their plays, float32 [B, 1]."""
+        boundary: Tensor = self.mixed(torch.cat([vector, plays], dim=1)).squeeze(1)  # [B]
         return boundary
 
-    def logits(self, vector: Tensor, scores: Tensor) -> Tensor:
+    def logits(self, vector: Tensor, plays: Tensor, scores: Tensor) -> Tensor:
         """How much scores [B, N] are above the boundary, in units in which the sigmoid is a probability, [B, N]."""
-        return self.log_scale.exp() * (scores - self(vector)[:, None])
+        return self.log_scale.exp() * (scores - self(vector, plays)[:, None])
 
 
 def fit_boundary(
@@ -107,34 +111,35 @@ def fit_boundary(
     seed_everything(config.fit.seed)
     interactions, shape = dataset.interactions, (len(dataset.users), len(dataset.items))
     past, told = histories(interactions, known, shape), demographics(dataset.users)
-    both = np.concatenate([known, unseen])
+    unseen = plays_of(interactions, unseen)
+    both = np.concatenate([plays_of(interactions, known), unseen])
     plays = matrix(interactions.user[both], interactions.item[both], shape)
     random = np.random.default_rng(config.fit.seed)
     is_judged = random.random(shape[0]) < config.judged
-    unseen = unseen[interactions.clicked[unseen]]
     judged = is_judged[interactions.user[unseen]]
     if judged.all() or not judged.any():
         raise TrainingError(f"{len(unseen)} unseen plays are too few for an interest boundary")
     module = InterestBoundary(config)
     user_side, kept = user or tower.user, tower.config.most if most is None else most
 
-    def examples(rows: Rows, random: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """Vectors [B, D] of users with a random share of their plays, and scores [B, 1 + n], the play's first."""
+    def examples(rows: Rows, random: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Vectors [B, D] and plays [B, 1] of users with a share of theirs; scores [B, 1 + n], the play's first."""
         user, item = interactions.user[rows].astype(np.int64), interactions.item[rows].astype(np.int64)
         others = negatives(plays, np.repeat(user, config.negatives), random).reshape(-1, config.negatives)
         share = shares(len(user), tower.config, random)
         with torch.no_grad():
-            users = user_side(*inputs_of(tower, past, told, user, kept, share, random).values())  # [B, D]
+            inputs = inputs_of(tower, past, told, user, kept, share, random)
+            users = user_side(*inputs.values())  # [B, D]
             shown = torch.from_numpy(np.column_stack([item, others]))  # [B, 1 + n]
-            return users, (users[:, None] * functional.embedding(shown, tower.item_vectors())).sum(2)
+            return users, inputs["plays"], (users[:, None] * functional.embedding(shown, tower.item_vectors())).sum(2)
 
-    def loss(batch: tuple[Tensor, Tensor]) -> Tensor:
+    def loss(batch: tuple[Tensor, Tensor, Tensor]) -> Tensor:
         logits = module.logits(*batch)  # [B, 1 + n]
         labels = torch.zeros_like(logits)  # [B, 1 + n]
         labels[:, 0] = 1.0
         return functional.binary_cross_entropy_with_logits(logits, labels)
 
-    def batches(order: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(order: torch.Generator) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         random = np.random.default_rng(int(torch.randint(2**62, (), generator=order)))
         learnt = unseen[~judged]
         for some in shuffled(len(learnt), config.fit.batch, order):
@@ -163,7 +168,7 @@ class PublishedUser(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Vectors [B, D] and boundaries [B]."""
         vector = self.user(history, plays, age, gender, occupation)  # [B, D]
-        return vector, self.boundary(vector)
+        return vector, self.boundary(vector, plays)
 
 
 def export_user_tower(user: nn.Module, boundary: InterestBoundary, inputs: dict[str, Tensor], path: Path) -> float:

@@ -24,7 +24,7 @@ def features_rebuild(
     from processors.runtime.settings import Settings
     from processors.runtime.wiring import Wiring
     from processors.tools.rebuild import report
-    from processors.tools.rebuild.run import in_use, rebuild, targets
+    from processors.tools.rebuild.run import in_use, rebuild, recommender_in_use, targets
 
     out, wiring = Console(), Wiring(Settings())
 
@@ -33,7 +33,7 @@ def features_rebuild(
             return await empty_and_fill()
 
     async def empty_and_fill() -> bool:
-        every = targets()
+        every = targets((await recommender_in_use(wiring)).in_use)
         chosen = view or await in_use(wiring)
         if unknown := [name for name in chosen if name not in every]:
             raise typer.BadParameter(f"no view or collection {', '.join(unknown)}; there are {', '.join(every)}")

@@ -85,7 +85,9 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 def _flow() -> str:
     """Mermaid: who hands what to whom; the edges are topics."""
     makers: dict[str, str] = {t.name: "http[HTTP ingest]" for t in topics.UPLOADS}
-    makers |= dict.fromkeys((topics.SONG_PLAYED.name, topics.MEDIA_WITHDRAWN.name), "http[HTTP ingest]")
+    makers |= dict.fromkeys(
+        (topics.SONG_PLAYED.name, topics.ITEM_INTERACTED.name, topics.MEDIA_WITHDRAWN.name), "http[HTTP ingest]"
+    )
     for capability in CAPABILITIES:
         for topic in capability.produces:
             makers.setdefault(topic.name, capability.name)

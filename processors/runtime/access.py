@@ -41,6 +41,7 @@ SERVICE_READS = (
     topics.ITEM_INDEXED,
     topics.SONG_COUNTED,
     topics.PLAY_AGGREGATED,
+    topics.EXPOSURES_COUNTED,
     topics.MEDIA_STATUS,
     topics.DEAD_LETTERED,
     topics.LETTER_HANDLED,

@@ -141,8 +141,8 @@ class Capability:
         retry: Delays between tries.
         weight: Where ``offload`` runs: on the loop, in a thread, in a child process.
         batch: Whether the handler takes ``Sequence[Received]`` instead of one record.
-        gather: Topics among those consumed whose records are replaceable values, of which a newer one does for an
-            older: they may wait a moment and be worked on together.
+        gather: Topics among those consumed whose records may wait a moment and be worked on together: replaceable
+            values, of which a newer one does for an older, or events that are only counted.
         state: Compacted topic that holds the capability's state, if it has one.
         concurrency: Events in work at a time; 1 where order matters.
         version: Version of what it writes. Two versions run side by side, each as a group of its own.

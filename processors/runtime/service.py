@@ -42,7 +42,15 @@ from processors.serving.operations.recent import RecallTimes, RecentUploads, Sto
 from processors.serving.parts import Probe, ServiceParts, utc_now
 from processors.serving.status_view import FollowedStatus
 from schemas.errors import UnavailableError
-from schemas.topics import ALL, DEAD_LETTERED, ITEM_CHANGED, MEDIA_STATUS, PLAY_AGGREGATED, SONG_COUNTED
+from schemas.topics import (
+    ALL,
+    DEAD_LETTERED,
+    EXPOSURES_COUNTED,
+    ITEM_CHANGED,
+    MEDIA_STATUS,
+    PLAY_AGGREGATED,
+    SONG_COUNTED,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -53,7 +61,11 @@ def build_app(wiring: Wiring) -> FastAPI:
     metrics = ServiceMetrics()
     decoder = Decoder(wiring.codec, wiring.registry.fetch)
     catalogue = CatalogueSnapshot(
-        decoder, cold_plays=settings.recommend.cold_plays, half_life_h=settings.recommend.taste_half_life_h
+        decoder,
+        cold_plays=settings.recommend.cold_plays,
+        cold_exposures=settings.recommend.cold_exposures,
+        half_life_h=settings.recommend.taste_half_life_h,
+        refused=metrics.fallbacks.labels("vector-unusable").inc,
     )
     recent = RecentUploads()
     status = FollowedStatus(decoder, recent.take)
@@ -67,7 +79,7 @@ def build_app(wiring: Wiring) -> FastAPI:
         return Follower(name, topics, apply, metrics, kafka_consumer(settings.kafka, name))
 
     # totals outlive the parts: a fresh process knows what was popular last week
-    of_catalogue = (ITEM_CHANGED.name, SONG_COUNTED.name, PLAY_AGGREGATED.name)
+    of_catalogue = (ITEM_CHANGED.name, SONG_COUNTED.name, PLAY_AGGREGATED.name, EXPOSURES_COUNTED.name)
     followers = (
         follower("catalogue", of_catalogue, recallable.apply),
         follower("status", (MEDIA_STATUS.name,), status.apply),

@@ -21,7 +21,7 @@ class Candidates:
     Attributes:
         ids: Item ids, str.
         kind: Index into ``item_table.KINDS``.
-        cold: Whether the item has fewer plays than ``cold_plays``.
+        cold: Whether the item has few plays and was seldom shown: a column of `ItemTable`.
         similarity: Cosine to the vector asked for, -1..1; 0 where no vector was compared.
         score: Order of recall within one source; larger is better.
         reason: Index into ``REASONS``.

@@ -1,14 +1,14 @@
 """The published items, in this process: what recall searches and the only list of what may be answered.
 
-Fed by followers of ``item.catalogue.changed`` and of the play counts. Reads and writes take one short lock;
-reads are a few numpy calls over columns.
+Fed by followers of ``item.catalogue.changed`` and of the counts of plays and exposures. Reads and writes take
+one short lock; reads are a few numpy calls over columns.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -21,16 +21,18 @@ from models.ranking_features import ItemColumns
 from models.recommender import SURE, ItemContent, MappedItems, known_year
 from processors.serving.candidates import Candidates
 from processors.serving.decoding import Decoder
-from processors.serving.item_table import KIND_CODE, ItemTable, Mask, Rows
+from processors.serving.item_table import KIND_CODE, PLACE_CODE, ItemTable, Rows
 from processors.serving.learned_space import LearnedSpace, Placed, Waiting
-from processors.serving.popularity import HOUR_MS, PlayCounts, require_possible
+from processors.serving.popularity import HOUR_MS, Counted, ItemCounts, item_of, require_possible
 from processors.serving.search_space import EXACT_BELOW, SearchSpace, put_in_index, top
 from processors.serving.where import TableFilter, Where
+from schemas.interaction import ExposuresCounted
 from schemas.item import ItemChanged
 from schemas.play import PlayAggregate, SongCounted
-from schemas.topics import ITEM_CHANGED, PLAY_AGGREGATED, SONG_COUNTED
+from schemas.topics import EXPOSURES_COUNTED, ITEM_CHANGED, PLAY_AGGREGATED, SONG_COUNTED
 
 FRESH_HALF_LIFE_H = 72.0
+COLD_EXPOSURES = 100
 COLD_QUALITY_WEIGHT = 0.3
 QUALITY_PRIOR_PLAYS = 5.0
 TOTAL_PREFIX = "total:"
@@ -49,10 +51,12 @@ class CatalogueSnapshot:
     Args:
         decoder: Decodes the followed topics.
         cold_plays: Plays from which an item is no longer cold.
+        cold_exposures: Exposures from which it is not either.
         half_life_h: Hours after which a play counts half.
         vector_version: The version that is searched; None: that of the newest item seen.
         dim: Length of the vectors.
         exact_below: See ``search_space.EXACT_BELOW``.
+        refused: Told of each item whose vector cannot be searched.
     """
 
     def __init__(
@@ -61,11 +65,14 @@ class CatalogueSnapshot:
         *,
         cold_plays: int,
         half_life_h: float,
+        cold_exposures: int = COLD_EXPOSURES,
         vector_version: str | None = None,
         dim: int = CONTENT_JOINT.dim,
         exact_below: int = EXACT_BELOW,
+        refused: Callable[[], None] = lambda: None,
     ) -> None:
         self._decoder = decoder
+        self._refused = refused
         self._cold_plays = cold_plays
         self._half_life_ms = half_life_h * HOUR_MS
         self._pinned = vector_version is not None
@@ -79,7 +86,7 @@ class CatalogueSnapshot:
         self._fence: dict[str, int] = {}
         self._uploaders: dict[str, int] = {}
         self._versions: dict[str, int] = {}
-        self._counts = PlayCounts(half_life_h)
+        self._counts = ItemCounts(half_life_h, cold_exposures)
         self._changed_at = time.monotonic()
         self.changed = threading.Event()
 
@@ -98,6 +105,8 @@ class CatalogueSnapshot:
             self._apply_counts([self._decoder.decode(value, SongCounted)])
         elif topic == PLAY_AGGREGATED.name and value is not None and key.startswith(TOTAL_PREFIX):
             self._apply_counts(self._decoder.decode(value, PlayAggregate).partials)
+        elif topic == EXPOSURES_COUNTED.name and value is not None:
+            self._apply_counts([self._decoder.decode(value, ExposuresCounted)])
 
     def _apply_item(self, item_id: str, change: ItemChanged | None) -> None:
         with self._lock:
@@ -114,19 +123,18 @@ class CatalogueSnapshot:
             else:
                 self._remove(change.item_id)
 
-    def _apply_counts(self, counts: Collection[SongCounted]) -> None:
+    def _apply_counts(self, counts: Collection[Counted]) -> None:
         for counted in counts:
             require_possible(counted)
         with self._lock:
             for counted in counts:
-                if self._counts.apply(counted):
-                    row = self._table.row(counted.song_id)
-                    if row is not None:
-                        was_cold = self._is_cold(row)
-                        self._set_plays(row, counted.song_id)
-                        if self._is_cold(row) != was_cold:
-                            for space in self._spaces():
-                                space.touch(row)
+                row = self._table.row(item_of(counted)) if self._counts.apply(counted) else None
+                if row is not None:
+                    was_cold = self._table.columns.cold[row]
+                    self._set_counts(row, item_of(counted))
+                    if self._table.columns.cold[row] != was_cold:
+                        for space in self._spaces():
+                            space.touch(row)
 
     def _put(self, change: ItemChanged) -> None:
         row = self._table.claim(change.item_id)
@@ -137,9 +145,10 @@ class CatalogueSnapshot:
         columns.alive[row] = True
         columns.labels[row] = tuple(label.name for label in change.labels if label.score >= SURE)
         columns.year[row] = known_year(change.release_year)
+        columns.place[row] = PLACE_CODE[change.surface]
         columns.changes[row] += 1
         self.changed.set()
-        self._set_plays(row, change.item_id)
+        self._set_counts(row, change.item_id)
         vector = self._unit(change)
         columns.version[row] = NO_VECTOR if vector is None else _number(self._versions, change.vector_version)
         if vector is not None:
@@ -158,6 +167,7 @@ class CatalogueSnapshot:
         # in float64: the square of a large float32 is none
         norm = float(np.linalg.norm(vector.astype(np.float64)))
         if vector.shape != (self._content.dim,) or not np.isfinite(norm) or abs(norm - 1.0) > UNIT_TOLERANCE:
+            self._refused()
             log.warning("vector not searchable", item=change.item_id, shape=vector.shape, norm=norm)
             return None
         return vector
@@ -173,15 +183,15 @@ class CatalogueSnapshot:
         current = _number(self._versions, change.vector_version)
         self._content.restrict(columns.alive[:size] & (columns.version[:size] == current))
 
-    def _set_plays(self, row: int, item_id: str) -> None:
-        plays, columns = self._counts.total(item_id), self._table.columns
+    def _set_counts(self, row: int, item_id: str) -> None:
+        plays, columns = self._counts.plays(item_id), self._table.columns
         columns.plays[row] = plays.plays
         columns.completions[row] = plays.completions
+        columns.measured[row] = plays.measured
+        columns.completion_sum[row] = plays.completion_sum
         columns.decayed[row] = plays.decayed
         columns.played_ms[row] = plays.last_ms
-
-    def _is_cold(self, row: int) -> bool:
-        return bool(self._table.columns.plays[row] < self._cold_plays)
+        columns.cold[row] = plays.plays < self._cold_plays and not self._counts.shown_often(item_id)
 
     def _remove(self, item_id: str) -> None:
         row = self._table.release(item_id)
@@ -200,7 +210,7 @@ class CatalogueSnapshot:
         done = 0
         for space in self._spaces():
             with self._lock:
-                taken = space.take_stale(batch, self._cold_among)
+                taken = space.take_stale(batch, self._table.columns.cold.__getitem__)
             if taken is not None:
                 put_in_index(taken)
                 with self._lock:
@@ -302,24 +312,24 @@ class CatalogueSnapshot:
             Places in ``item_ids`` of those that are published, int64 [n], and their columns.
         """
         with self._lock:
-            found = [(place, row) for place, item in enumerate(item_ids) if (row := self._table.row(item)) is not None]
-            places, rows = np.array(found, np.int64).reshape(-1, 2).T
+            places, rows = self._table.places(item_ids)
             return places, space.columns(self._table, rows, now_ms)
 
     def vectors_of(self, space: LearnedSpace | None, item_ids: Sequence[str]) -> NDArray[np.float32]:
         """Vectors of items [n, D] in a space; None: those of their content. Zeros for an item that has none."""
         with self._lock:
             vectors = self._content if space is None else space.vectors
-            rows = np.array([self._table.row(item) or 0 for item in item_ids], np.int64)
-            known = np.array([self._table.row(item) is not None for item in item_ids], np.bool_)
-            return np.where(known[:, None], vectors.rows(rows), np.float32(0))
+            places, rows = self._table.places(item_ids)
+            found = np.zeros((len(item_ids), vectors.dim), np.float32)
+            found[places] = vectors.rows(rows)
+            return found
 
     def placed(self, space: LearnedSpace, item_id: str) -> Placed | None:
         """How the space holds a published item; None if it does not."""
         with self._lock:
             row = self._table.row(item_id)
             space.reach(self._table.size)
-            return None if row is None else space.placed(row, cold=bool(self._cold_among(np.array([row]))[0]))
+            return None if row is None else space.placed(row, cold=bool(self._table.columns.cold[row]))
 
     def popular(self, limit: int, where: Where, now_ms: int) -> Candidates:
         """Items most played of late, best first; score = decayed plays as of ``now_ms``."""
@@ -358,13 +368,9 @@ class CatalogueSnapshot:
     def _likeness(self, rows: Rows, vector: Vector | None) -> NDArray[np.float32]:
         return np.zeros(len(rows), np.float32) if vector is None else self._content.products(rows, vector)
 
-    def _cold_among(self, rows: Rows) -> Mask:
-        cold: Mask = self._table.columns.plays[rows] < self._cold_plays
-        return cold
-
     def _filter(self, where: Where) -> TableFilter:
         uploader = -1 if where.exclude_uploader is None else self._uploaders.get(where.exclude_uploader, -1)
-        return TableFilter(where, self._table, self._cold_plays, uploader)
+        return TableFilter(where, self._table, uploader)
 
     def _best(self, rows: Rows, scores: NDArray[np.float64], limit: int) -> Candidates:
         best = top(scores, limit)
@@ -375,7 +381,7 @@ class CatalogueSnapshot:
         return Candidates(
             ids=columns.ids[rows],
             kind=columns.kind[rows],
-            cold=self._cold_among(rows),
+            cold=columns.cold[rows],
             similarity=similarity,
             score=score,
             reason=np.zeros(len(rows), np.int8),

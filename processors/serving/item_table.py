@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, get_args
 
@@ -9,9 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.common import MediaKind
+from schemas.upload import PostSurface
 
 KINDS: tuple[str, ...] = get_args(MediaKind)
 KIND_CODE = {kind: code for code, kind in enumerate(KINDS)}
+PLACES: tuple[str, ...] = get_args(PostSurface)
+PLACE_CODE = {place: code for code, place in enumerate(PLACES)}
 FIRST_ROWS = 256
 
 Rows = NDArray[np.int64]
@@ -30,12 +34,16 @@ class Columns:
         version: Number of the vector's version.
         plays: Plays in all.
         completions: Plays to the end.
+        measured: Plays that ``completion_sum`` covers.
+        completion_sum: Sum of their completions, in `models.taste.COMPLETION_UNITS`.
         decayed: Decayed plays as of ``played_ms``.
         played_ms: Newest play, Unix time in ms; 0 if never played.
+        cold: Whether it has few plays and was seldom shown.
         alive: Whether the row holds a published item.
         changes: How often what the row holds changed, to see a change that overtakes work on it.
         labels: Names of the item's classes, tuple of str.
         year: Year in which the work came out; 0 unknown.
+        place: Where a post stands, index into ``PLACES``.
     """
 
     ids: NDArray[np.object_]
@@ -45,12 +53,16 @@ class Columns:
     version: NDArray[np.int32]
     plays: NDArray[np.int64]
     completions: NDArray[np.int64]
+    measured: NDArray[np.int64]
+    completion_sum: NDArray[np.int64]
     decayed: NDArray[np.float64]
     played_ms: NDArray[np.int64]
+    cold: Mask
     alive: Mask
     changes: NDArray[np.int64]
     labels: NDArray[np.object_]
     year: NDArray[np.int16]
+    place: NDArray[np.int8]
 
     @classmethod
     def empty(cls, capacity: int) -> Columns:
@@ -63,12 +75,16 @@ class Columns:
             np.zeros(capacity, np.int32),
             np.zeros(capacity, np.int64),
             np.zeros(capacity, np.int64),
+            np.zeros(capacity, np.int64),
+            np.zeros(capacity, np.int64),
             np.zeros(capacity, np.float64),
             np.zeros(capacity, np.int64),
+            np.zeros(capacity, np.bool_),
             np.zeros(capacity, np.bool_),
             np.zeros(capacity, np.int64),
             np.full(capacity, None, dtype=object),
             np.zeros(capacity, np.int16),
+            np.zeros(capacity, np.int8),
         )
 
     def grown(self, capacity: int) -> Columns:
@@ -100,6 +116,13 @@ class ItemTable:
         """Rows of those that are published, in the order asked, each once."""
         found = dict.fromkeys(r for i in item_ids if (r := self._row_of.get(i)) is not None)
         return np.fromiter(found, np.int64, len(found))
+
+    def places(self, item_ids: Sequence[str]) -> tuple[Rows, Rows]:
+        """Places in ``item_ids`` of those that are published, and their rows, int64 [n] each."""
+        get = self._row_of.get
+        rows = np.array([get(item, -1) for item in item_ids], np.int64)
+        places = np.flatnonzero(rows >= 0)
+        return places, rows[places]
 
     def claim(self, item_id: str) -> int:
         """The item's row, a free or new one if it has none yet."""

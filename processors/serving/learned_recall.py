@@ -16,7 +16,7 @@ from models.recommender import Recommender
 from processors.serving.candidates import Candidates, joined
 from processors.serving.catalogue import CatalogueSnapshot
 from processors.serving.learned_space import LearnedSpace
-from processors.serving.learned_user import LearnedUser, person
+from processors.serving.learned_user import LearnedUser, LearnedUsers
 from processors.serving.recall import PartitionedRecaller, Wanted, filled, quota
 from processors.serving.user_reader import UserContext
 
@@ -27,19 +27,25 @@ SPARE = 2
 class LearnedRecaller:
     """Finds candidates by the recommender in use, and what it cannot find by the baseline's means.
 
-    A cold item that the boundary refuses is in no answer, unless there is nothing else at all.
+    A cold item that the boundary refuses is in no answer, unless there is less than ``Wanted.least`` beside it.
 
     Args:
         catalogue: The items, with the space in use.
         baseline: Fills up; answers alone while no recommender was published.
+        users: Users as the recommender knows them.
         now: Clock, UTC.
     """
 
     def __init__(
-        self, catalogue: CatalogueSnapshot, baseline: PartitionedRecaller, now: Callable[[], datetime]
+        self,
+        catalogue: CatalogueSnapshot,
+        baseline: PartitionedRecaller,
+        users: LearnedUsers,
+        now: Callable[[], datetime],
     ) -> None:
         self._catalogue = catalogue
         self._baseline = baseline
+        self._users = users
         self._now = now
 
     async def recall(self, user: UserContext, wanted: Wanted) -> Candidates:
@@ -53,9 +59,9 @@ class LearnedRecaller:
             return found
         others = await self._baseline.recall(user, wanted)
         refused = self._refused(space, known, others)
-        if not len(found) and refused.all():
-            return others
-        return filled(found, others.take(~refused), wanted.limit)
+        found = filled(found, others.take(~refused), wanted.limit)
+        # a list that is too short serves nobody: what the boundary refused is better than nothing
+        return found if len(found) >= wanted.least else filled(found, others.take(refused), wanted.least)
 
     def _refused(self, space: LearnedSpace, known: LearnedUser, found: Candidates) -> NDArray[np.bool_]:
         """Cold candidates whose score is not above the boundary, bool [n]; what the space does not hold has none."""
@@ -65,7 +71,7 @@ class LearnedRecaller:
 
     def place(self, space: LearnedSpace, user: UserContext) -> LearnedUser:
         """The user in the space."""
-        return LearnedUser(*space.recommender.user(person(self._catalogue, space, user, self._now())))
+        return self._users.place(space, user, self._now())
 
     def _near(self, space: LearnedSpace, known: LearnedUser, user: UserContext, wanted: Wanted) -> Candidates:
         places = quota(wanted.limit, wanted.cold_share)

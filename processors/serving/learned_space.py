@@ -16,13 +16,17 @@ from features.ports import Vector
 from features.views import CONTENT_JOINT
 from models.ranking_features import ItemColumns
 from models.recommender import ItemContent, MappedItems, Recommender
+from models.taste import mean_completion
 from processors.serving.candidates import Candidates
 from processors.serving.item_table import FIRST_ROWS, ItemTable, Mask, Rows
 from processors.serving.popularity import HOUR_MS
-from processors.serving.search_space import EXACT_BELOW, SearchSpace
+from processors.serving.search_space import SearchSpace
 
 DAY_MS = 24 * HOUR_MS
 NO_YEARS = np.zeros(0, np.int16)
+EXACT_BELOW = 150_000
+"""As ``search_space.EXACT_BELOW``, for vectors of 64 numbers: for 500 played and 250 other items with 200 left out the
+exact product takes 0.25 ms at 20,000 rows, the index 1.6 ms; at 40,000 0.54 and 2.4 ms, at 80,000 1.2 and 2.8 ms."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ class LearnedSpace:
 
     Args:
         recommender: The bundle.
-        exact_below: See ``search_space.EXACT_BELOW``.
+        exact_below: See ``EXACT_BELOW``.
     """
 
     def __init__(self, recommender: Recommender, *, exact_below: int = EXACT_BELOW) -> None:
@@ -124,6 +128,8 @@ class LearnedSpace:
             # as the ranker was trained: not whether recall counts it among the cold ones
             cold=plays == 0,
             vector=self.vectors.rows(rows),
+            measured=known.measured[rows],
+            mean=mean_completion(known.completion_sum[rows], known.measured[rows]),
         )
 
     def reasons(self, rows: Rows) -> NDArray[np.int8]:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from processors.runtime.fallbacks import fallback_counter
 from processors.runtime.metrics import build_info
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -45,6 +46,7 @@ class ServiceMetrics:
         self.degraded = Counter(
             "overture_recommend_degraded_total", "Answers given without a part.", ("part",), registry=self.registry
         )
+        self.fallbacks = fallback_counter(self.registry)
         self.feature_reads = Counter(
             "overture_feature_reads_total",
             "Feature rows asked for: found, missing (or older than the view allows), unavailable.",

@@ -7,7 +7,7 @@ settings, the surface it is for, and the arms of the experiments that the user i
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,14 +23,16 @@ from processors.serving.experiments.split import Assignment, TrafficSplit
 from processors.serving.explanation import explain
 from processors.serving.learned_ranking import LearnedRanker
 from processors.serving.learned_recall import LearnedRecaller
+from processors.serving.learned_user import LearnedUsers
 from processors.serving.parts import ServiceParts
 from processors.serving.ranking import BaselineRanker, Ranker, choose
 from processors.serving.recall import PartitionedRecaller, Recaller, Wanted
-from processors.serving.user_reader import UserContext, UserReader
+from processors.serving.user_reader import Profile, UserContext, UserReader
 from schemas.ids import stable_id
 from schemas.recommendation import ListedItem, ListServed
 
 EVERYWHERE = Surface()
+NOTHING_TOLD = Profile()
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class Asked:
         kinds: Only these kinds; empty: those of the surface.
         own: Whether the user's own uploads may be in it.
         seeds: Items that the list is to continue, the newest last; empty: the user's plays are followed.
+        places: Only posts that stand in these places; empty: any item.
     """
 
     user_id: str
@@ -52,6 +55,7 @@ class Asked:
     kinds: tuple[str, ...] = ()
     own: bool = False
     seeds: tuple[str, ...] = ()
+    places: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -103,27 +107,44 @@ class Pipeline:
         self._settings = parts.settings.recommend
         self._catalogue = parts.catalogue
         self._split = TrafficSplit(parts.settings.experiments, parts.now)
-        self.users = UserReader(parts.features, parts.catalogue)
+        self._users = UserReader(parts.features, parts.catalogue)
+        self._fallbacks = parts.metrics.fallbacks
         baseline = PartitionedRecaller(parts.catalogue, parts.now)
-        self._learned = LearnedRecaller(parts.catalogue, baseline, parts.now)
+        placed = LearnedUsers(parts.catalogue)
+        self._learned = LearnedRecaller(parts.catalogue, baseline, placed, parts.now)
         self.recallers: Mapping[str, Recaller] = {"content": baseline, "learned": self._learned}
         plain = BaselineRanker(self._settings.taste_half_life_h)
-        learned = LearnedRanker(parts.catalogue, plain, self._settings.ranked)
+        learned = LearnedRanker(parts.catalogue, plain, placed, self._settings.ranked)
         self.rankers: Mapping[str, Ranker] = {"baseline": plain, "learned": learned}
+
+    async def user(self, user_id: str) -> UserContext:
+        """What is known of a user; what is not is counted."""
+        user = await self._users.read(user_id)
+        if not user.degraded:
+            if not user.played:
+                self._fallbacks.labels("history-empty").inc()
+            if user.profile == NOTHING_TOLD:
+                self._fallbacks.labels("profile-empty").inc()
+            if user.space is not None and user.profile.occupation not in ("", *user.space.recommender.occupations):
+                self._fallbacks.labels("profile-word-unknown").inc()
+        return user
 
     async def recommend(self, asked: Asked) -> Answer:
         """The list, noted for the experiments."""
         assignment = self._split.assign(asked.user_id)
         surface = self._settings.surfaces[asked.surface] if asked.surface else EVERYWHERE
         mechanism = Mechanism.of(self._settings, surface, assignment.parameters)
-        user = await self.users.read(asked.user_id)
+        user = await self.user(asked.user_id)
         if asked.seeds:
-            user = self.users.following(user, asked.seeds)
+            self.count_unknown(asked.seeds, self._catalogue.pick(list(asked.seeds), None))
+            user = self._users.following(user, asked.seeds)
         wanted = Wanted(
             max(asked.limit, self._settings.candidates),
             mechanism.cold_share,
             asked.kinds or surface.kinds,
             asked.own,
+            asked.places,
+            asked.limit,
         )
         found = await self.recallers[mechanism.recaller].recall(user, wanted)
         ranked = found.scored(await self.rankers[mechanism.ranker].rank(user, found, self._parts.now()))
@@ -139,10 +160,18 @@ class Pipeline:
 
     async def explain(self, user_id: str, item_id: str) -> dict[str, Any] | None:
         """Why an item would be offered to a user; None without a recommender, or where it does not hold the item."""
-        user = await self.users.read(user_id)
+        user = await self.user(user_id)
+        self.count_unknown([item_id], self._catalogue.pick([item_id], None))
         if user.space is None:
             return None
         return explain(self._catalogue, user.space, item_id, self._learned.place(user.space, user), user.played)
+
+    def count_unknown(self, asked: Sequence[str], found: Candidates) -> list[str]:
+        """Those of the items asked for that were not found published, each once and in order; they are counted."""
+        published = set(found.ids)
+        unknown = [item for item in dict.fromkeys(asked) if item not in published]
+        self._fallbacks.labels("item-unknown").inc(len(unknown))
+        return unknown
 
     def _order(self, user: UserContext, ranked: Candidates, limit: int, mmr_lambda: float) -> NDArray[np.int64] | None:
         """Places by marginal relevance; None where the score alone decides."""

@@ -82,23 +82,30 @@ class _Parts(Generic[N]):
         """Of each partition that has counted the item, the newest."""
         return [number for _, number in self._known.get(item_id, {}).values()]
 
+    def forget(self, item_id: str) -> None:
+        """Keep nothing of an item."""
+        self._known.pop(item_id, None)
+
 
 class ItemCounts:
     """Newest counts of every item and source partition; values replace, so nothing is counted twice.
 
     Args:
         half_life_h: Hours after which a play counts half.
+        often: Exposures from which an item counts as shown often.
     """
 
-    def __init__(self, half_life_h: float) -> None:
+    def __init__(self, half_life_h: float, often: int) -> None:
         self._half_life_ms = half_life_h * HOUR_MS
         self._plays: _Parts[Plays] = _Parts()
         self._exposures: _Parts[int] = _Parts()
+        self._often = often
+        self._shown_often: set[str] = set()
 
     def apply(self, counted: Counted) -> bool:
-        """Take a count unless a newer one of the same partition is known; whether it was taken."""
+        """Take a count unless it can change nothing: a newer one of its partition is known; whether it was taken."""
         if isinstance(counted, ExposuresCounted):
-            return self._exposures.take(counted, counted.exposures)
+            return self._apply_exposures(counted)
         plays = Plays(
             counted.plays,
             counted.completions,
@@ -109,9 +116,19 @@ class ItemCounts:
         )
         return self._plays.take(counted, plays)
 
-    def exposures(self, item_id: str) -> int:
-        """How often the item was shown; 0 for an unknown one."""
-        return sum(self._exposures.of(item_id))
+    def _apply_exposures(self, counted: ExposuresCounted) -> bool:
+        """Exposures only grow: of an item that was shown often no part is kept."""
+        item = counted.item_id
+        if item in self._shown_often or not self._exposures.take(counted, counted.exposures):
+            return False
+        if self.shown_often(item):
+            self._shown_often.add(item)
+            self._exposures.forget(item)
+        return True
+
+    def shown_often(self, item_id: str) -> bool:
+        """Whether the item has as many exposures as that takes."""
+        return item_id in self._shown_often or sum(self._exposures.of(item_id)) >= self._often
 
     def plays(self, item_id: str) -> Plays:
         """Sum over the partitions, decay brought to the newest play; zeros for an unknown item."""

@@ -109,7 +109,8 @@ async def _on_app_error(request: Request, error: Exception) -> Response:
 
 async def _on_parameters(_request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class only
-    found = [{"parameter": str(e["loc"][-1]), "detail": e["msg"]} for e in error.errors()[:MAX_ERRORS]]
+    # where it came (query, path), its name, and of one that may come several times which of these
+    found = [{"parameter": str(e["loc"][1]), "detail": e["msg"]} for e in error.errors()[:MAX_ERRORS]]
     detail = "; ".join(f"{e['parameter']}: {e['detail']}" for e in found)
     return problem_response(422, "invalid-parameter", detail, {"errors": found})
 

@@ -24,16 +24,20 @@ class Wanted:
         cold_share: Share of them kept for cold items, 0..1.
         kinds: Only these kinds; empty: any.
         own: Whether the user's own uploads may be among them.
+        places: Only posts that stand in these places; empty: any item.
+        least: Candidates from which on those that a recommender advises against are left out.
     """
 
     limit: int
     cold_share: float
     kinds: tuple[str, ...] = ()
     own: bool = False
+    places: tuple[str, ...] = ()
+    least: int = 1
 
     def where(self, user: UserContext, *, cold: bool) -> Where:
         """The filter of one partition for a user: nothing that he has heard."""
-        return Where(None, cold, user.heard, None if self.own else user.user_id, self.kinds)
+        return Where(None, cold, user.heard, None if self.own else user.user_id, self.kinds, self.places)
 
 
 class Recaller(Protocol):

@@ -29,9 +29,11 @@ MAX_LIMIT = 200
 MAX_RECALL = 2000
 MAX_RANK = 1000
 MAX_SEEDS = 50
+MAX_PLACES = 4
 JSON_BYTES = 256 * 1024
 
 Kind = Literal["video", "audio", "post", "score", "screenshot"]
+Place = Literal["comment", "moment", "dynamic", "fan_group"]
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Most items in the answer.", examples=[10])]
 OfKind = Annotated[Kind | None, Query(description="Only items of this kind.", examples=["audio"])]
 OfSurface = Annotated[
@@ -39,6 +41,10 @@ OfSurface = Annotated[
 ]
 Seeds = Annotated[
     tuple[str, ...], Query(max_length=MAX_SEEDS, description="Items that the list continues, the last one last.")
+]
+Places = Annotated[
+    tuple[Place, ...],
+    Query(max_length=MAX_PLACES, description="Only posts that stand there: what their upload has as `surface`."),
 ]
 Own = Annotated[bool, Query(description="Whether the user's own uploads may be in the answer.")]
 ITEM_EXAMPLE = {"item_id": "s-1", "kind": "video", "score": 0.83, "cold": True, "reason": "taste"}
@@ -61,6 +67,9 @@ class RecallIn(Strict):
     user: Id
     limit: int = Field(500, ge=1, le=MAX_RECALL)
     kind: Kind | None = None
+    recaller: Literal["content", "learned"] | None = Field(
+        None, description="Who finds; none named: as the settings say."
+    )
 
 
 class RankIn(Strict):
@@ -90,37 +99,38 @@ class RecommendRoutes:
         own: Own = False,
         surface: OfSurface = "",
         seed: Seeds = (),
+        place: Places = (),
     ) -> Response:
         """Items for a user, best first: recall, rank, places for cold items, diversity.
 
         `own=true` lets the user's own uploads in. `surface` names the place in the app that shows the list. With
-        `seed`, an item of a playlist each, the list continues these. The app sends `request_id` back with what the
-        user does.
+        `seed`, an item of a playlist each, the list continues these. With `place`, which may come several times, it
+        holds posts of these places only. The app sends `request_id` back with what the user does.
         """
         if surface and surface not in self._settings.surfaces:
             raise ProblemError(422, "surface-unknown", f"Surfaces: {', '.join(self._settings.surfaces)}.")
         seeds = tuple(require_id("seed", item) for item in seed)
-        answer = await self._pipeline.recommend(Asked(user, limit, surface, _only(kind), own, seeds))
+        answer = await self._pipeline.recommend(Asked(user, limit, surface, _only(kind), own, seeds, place))
         extra = {"request_id": answer.request_id, "model_version": answer.model_version}
         return self._answer(answer.items, answer.degraded, extra)
 
     async def recall(self, request: Request) -> Response:
         """Candidates only, in the order of recall."""
         asked = validate(self._recall_in, await read_json(request, JSON_BYTES))
-        user = await self._pipeline.users.read(asked.user)
+        user = await self._pipeline.user(asked.user)
         wanted = Wanted(asked.limit, self._settings.cold_share, _only(asked.kind))
-        found = await self._pipeline.recallers[self._settings.recaller].recall(user, wanted)
+        recaller = self._pipeline.recallers[asked.recaller or self._settings.recaller]
+        found = await recaller.recall(user, wanted)
         return self._answer(found, user.degraded, {"model_version": version_of(user)})
 
     async def rank(self, request: Request) -> Response:
         """The given items in order; those that are not published are named in `unknown`."""
         asked = validate(self._rank_in, await read_json(request, JSON_BYTES))
-        user = await self._pipeline.users.read(asked.user)
+        user = await self._pipeline.user(asked.user)
         found = self._parts.catalogue.pick(asked.item_ids, user.taste).because("asked")
         ranker = self._pipeline.rankers[self._settings.ranker]
         ranked = found.scored(await ranker.rank(user, found, self._parts.now()))
-        published = set(found.ids)
-        unknown = [item for item in dict.fromkeys(asked.item_ids) if item not in published]
+        unknown = self._pipeline.count_unknown(asked.item_ids, found)
         best_first = ranked.take(np.argsort(-ranked.score, kind="stable"))
         return self._answer(best_first, user.degraded, {"unknown": unknown, "model_version": version_of(user)})
 

@@ -26,6 +26,7 @@ from processors.runtime.processor import Emit
 from processors.runtime.settings import Settings
 from processors.runtime.topic_scan import read_to_end
 from processors.runtime.wiring import Wiring
+from processors.serving.search_space import EXACT_BELOW
 from schemas.item import ItemChanged
 from schemas.topics import ITEM_CHANGED
 from tests.bench import decode_pass, recallable
@@ -35,6 +36,7 @@ from tests.bench.plays.place import opened
 from tests.bench.reading.in_process import compare, median
 from tests.bench.reading.synthetic import population
 from tests.bench.report import FOLDER, Figure, Report, Table
+from tests.bench.uploading.stack import running
 
 matplotlib.use("Agg")
 from matplotlib import pyplot
@@ -82,7 +84,7 @@ def plays() -> Growth:
 def uploads() -> Growth:
     """Seconds from acceptance to recall, while the catalogue grows."""
     lines: dict[str, list[float]] = {kind: [] for kind in KINDS}
-    with tempfile.TemporaryDirectory() as folder, recallable._stack(Path(folder)) as service:
+    with tempfile.TemporaryDirectory() as folder, running(Path(folder)) as service:
         items = {item.kind: item for item in recallable._one_of_each(Path(folder) / "material")}
         with httpx.Client(base_url=service, timeout=30) as api:
             # the first tells the version of the vectors
@@ -100,8 +102,8 @@ async def _publish(first: int, end: int) -> None:
     wiring = Wiring(Settings())
     try:
         newest = max(_published(wiring), key=lambda item: item.changed_at)
-        people = population(end, 1, newest.changed_at)
-        records = [item for number, item in enumerate(people.items(newest.vector_version)) if number >= first]
+        people = population(end, 1, newest.changed_at, version=newest.vector_version)
+        records = [item for number, item in enumerate(people.items()) if number >= first]
         await wiring.publisher.publish([Emit(ITEM_CHANGED, record.item_id, record) for record in records])
     finally:
         wiring.close()
@@ -202,8 +204,8 @@ def main() -> None:
             f"Acceptance to recall: medians of {UPLOADS} uploads of one file of each kind, one at a time, on the whole "
             "stack.",
             "Decode pass: CPU seconds of one file in a process of its own; the longer ones are the first played again.",
-            "Recommendations: as in [reads](reads.md), without HTTP. Up to 15,000 items the service compares with all "
-            "of them, above it searches an index.",
+            f"Recommendations: as in [reads](reads.md), without HTTP. Up to {EXACT_BELOW:,} items the service compares "
+            "with all of them, above it searches an index.",
         ],
     )
     draw(found, FOLDER / PICTURE)

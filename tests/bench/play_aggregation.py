@@ -167,9 +167,10 @@ def report(place: Place, load: Load, rounds: int) -> Report:
             "own; the rest is the count itself and one tuple for each record.",
             "What bounds the stateful rate, by cProfile of the worker's main thread: a third is finding repeats and "
             "counting by user and by song; a sixth is redis-py, which reads content vectors and writes rows; a tenth "
-            "each are sending state, decoding plays and putting rows into Feast's bytes. A user's state holds 50 plays "
-            "and 1,000 event ids and is written whole with each batch, so batches are large (up to 50,000 plays of a "
-            "partition) and counts by song are collected for two seconds before they are added up.",
+            "each are sending state, decoding plays and putting rows into Feast's bytes. A user's state holds 200 "
+            "plays and 1,000 event ids, both packed, and is written whole with each batch, so batches are large (up "
+            "to 50,000 plays of a partition) and counts by song are collected for two seconds before they are added "
+            "up.",
             "One process each; broker, registry and Redis share the cores. CPU is of the candidate's process, all "
             "threads.",
         ],

@@ -22,7 +22,7 @@ from models.training.loop import seed_everything
 from models.training.ranker import Config, Ranker, export
 from tests.bench.report import Figure, Report, Table, median_ratio
 
-ROWS, HEARD, CALLS = 150, 50, 20
+ROWS, HEARD, CALLS = 150, 200, 20
 LAYOUT = RankingLayout(
     items=1682,
     occupations=("",) * 22,
@@ -31,7 +31,9 @@ LAYOUT = RankingLayout(
     dim=64,
     code_levels=3,
     code_size=32,
+    history=HEARD,
     completion_rate=0.2,
+    mean_completion=0.5,
     usual=(0.5, 0.7),
     tag_shift=(0.1,) * 19,
 )
@@ -103,6 +105,8 @@ def _items(count: int, seed: int) -> ItemColumns:
         random.random(count) * 300,
         plays < 10,
         random.normal(size=(count, LAYOUT.dim)).astype(np.float32),
+        plays,
+        random.random(count),
     )
 
 

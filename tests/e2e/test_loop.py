@@ -114,11 +114,11 @@ def test_every_kind_is_published_and_recommended_before_anybody_played_it(system
     ids = {
         "video": upload(system, "video", ("clip.mp4", video(1)), title="Morning swim"),
         "audio": upload(system, "audio", ("tune.wav", sound(220)), title="Étude", tags="piano"),
-        "post": upload(system, "post", ("p.jpg", picture(2)), title="Harbour", text="Rain on the harbour"),
+        "post": upload(system, "post", ("p.jpg", picture(2)), text="Rain on the harbour", surface="moment"),
         "score": upload(system, "score", ("s.jpg", picture(3)), title="Menuet"),
         "screenshot": upload(system, "screenshot", ("s.jpg", picture(4)), title="My playlist"),
     }
-    text_only = upload(system, "post", text="今天的晚霞真好看", language="zh")
+    text_only = upload(system, "post", text="今天的晚霞真好看", language="zh", surface="comment")
     for kind, media_id in [*ids.items(), ("post", text_only)]:
         media = settled(system, media_id)
         assert (media["kind"], media["state"], media["reasons"]) == (kind, "published", []), media
@@ -135,6 +135,9 @@ def test_every_kind_is_published_and_recommended_before_anybody_played_it(system
     assert all(0 <= label["score"] <= 1 for label in wait("classification", classified)["labels"])
     videos = recommended(system, "nobody-yet", kind="video")
     assert {item["kind"] for item in videos} == {"video"}
+    for places, post in (("moment", ids["post"]), ("comment", text_only)):
+        feed = recommended(system, "nobody-yet", surface="community-feed", place=places)
+        assert {item["item_id"] for item in feed} == {post}
 
 
 def test_a_withdrawn_item_is_found_nowhere(system: Any) -> None:

@@ -21,6 +21,7 @@ class FakeRecommender:
     """
 
     parts = ("tags", "audio")
+    occupations = ("", "student")
 
     def __init__(
         self, version: str = "r-1", trained: dict[str, tuple] | None = None, boundary: float = 0.0, dim: int = len(AXES)

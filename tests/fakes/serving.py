@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import numpy as np
 
+from features.last_plays import LastPlays
 from features.ports import FeatureRow, Hit, VectorRow
 from processors.runtime.processor import Emit
 from processors.runtime.settings import Settings, UploadLimits
@@ -23,12 +24,13 @@ from processors.serving.status_view import FollowedStatus
 from schemas.codec import Codec
 from schemas.common import ObjectRef
 from schemas.errors import BadMediaError, UnavailableError
+from schemas.interaction import ExposuresCounted
 from schemas.item import ItemChanged
 from schemas.media import MediaStatus
 from schemas.play import SongCounted
 from schemas.recommendation import ListServed
 from schemas.record import Record
-from schemas.topics import ALL, ITEM_CHANGED, MEDIA_STATUS, SONG_COUNTED
+from schemas.topics import ALL, EXPOSURES_COUNTED, ITEM_CHANGED, MEDIA_STATUS, SONG_COUNTED
 
 NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
 DIM = 4
@@ -116,7 +118,7 @@ class MemoryFeatures:
             "vector": np.asarray(vector, np.float32),
             "vector_version": version,
             "plays": 3,
-            "recent_items": list(recent),
+            "last_plays": LastPlays.of(list(reversed(recent)), [1.0] * len(recent), [0] * len(recent)).packed(),
         }
         self.rows["user_taste_v1", user] = FeatureRow(user, NOW, values)
 
@@ -169,12 +171,14 @@ class Service:
     background: tuple = ()
     gate: Gate = field(default_factory=lambda: Gate(None))
     served: list[ListServed] = field(default_factory=list)
+    dim: int = DIM
 
     def __post_init__(self) -> None:
         self.codec = numbered_codec()
         decoder = Decoder(self.codec, no_registry)
         self.status = FollowedStatus(decoder)
-        self.catalogue = CatalogueSnapshot(decoder, cold_plays=10, half_life_h=72.0, dim=DIM)
+        refused = self.metrics.fallbacks.labels("vector-unusable").inc
+        self.catalogue = CatalogueSnapshot(decoder, cold_plays=10, half_life_h=72.0, dim=self.dim, refused=refused)
         self.now = NOW
         self.parts = ServiceParts(
             settings=self.settings,
@@ -203,6 +207,8 @@ class Service:
         match record:
             case ItemChanged():
                 self.catalogue.apply(ITEM_CHANGED.name, record.item_id, value)
+            case ExposuresCounted():
+                self.catalogue.apply(EXPOSURES_COUNTED.name, record.item_id, value)
             case SongCounted():
                 self.catalogue.apply(SONG_COUNTED.name, record.song_id, value)
             case MediaStatus():
@@ -247,6 +253,10 @@ def counted(song_id: str, plays: int, partition: int = 0, offset: int = 1, **cha
         "applied_offset": offset,
     }
     return SongCounted(**(known | changes))
+
+
+def shown(item_id: str, exposures: int, partition: int = 0, offset: int = 1) -> ExposuresCounted:
+    return ExposuresCounted(item_id=item_id, source_partition=partition, exposures=exposures, applied_offset=offset)
 
 
 def media_status(media_id: str, state: str = "processing", seq: int = 1, **changes) -> MediaStatus:

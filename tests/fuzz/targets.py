@@ -46,7 +46,13 @@ CODEC_ERRORS = frozenset(
         "value-trailing",
     }
 )
-FOLLOWED = (topics.MEDIA_STATUS, topics.ITEM_CHANGED, topics.SONG_COUNTED, topics.PLAY_AGGREGATED)
+FOLLOWED = (
+    topics.MEDIA_STATUS,
+    topics.ITEM_CHANGED,
+    topics.SONG_COUNTED,
+    topics.PLAY_AGGREGATED,
+    topics.EXPOSURES_COUNTED,
+)
 NOW = datetime(2026, 11, 21, 8, tzinfo=UTC)
 KEY = f"ovk_{'0123456789abcdef'}_{'A' * 43}"
 MEDIA_ID = "0b9f3f0e-3a55-5c1e-9d53-5f1f0d3e1f77"

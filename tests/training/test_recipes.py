@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,8 @@ from models.recommender_manifest import Calibration, Measure, Platt
 from models.training import debug_bundle, interest_boundary
 from models.training.data import splits
 from models.training.histories import histories
-from models.training.recipes import RECIPES, report, runner, semantic_id, two_tower, version
+from models.training.loop import seed_everything
+from models.training.recipes import RECIPES, cb2cf, report, runner, semantic_id, two_tower, version
 from models.training.recipes.base import RecipeError, Run, below_bars, check_device, measures, splits_of
 from models.training.recipes.evaluation import evaluate
 from models.training.recipes.jobs import Options
@@ -247,6 +248,28 @@ def test_users_boundaries_and_calibration_are_of_what_is_published(data: Path, m
     found, boundaries = open_network(making.networks[USER_TOWER]).run(["vector", "boundary"], given)
     assert making.backbone.users == pytest.approx(found, abs=1e-4)
     assert making.boundaries == pytest.approx(boundaries, abs=1e-4)
+
+
+def test_what_was_shown_and_not_played_moves_no_item(data: Path) -> None:
+    dataset = read(data)
+    played = dataset.interactions
+    shown = played.take(np.arange(0, len(played), 3))
+    shown = replace(shown, item=((shown.item + 7) % ITEMS).astype(np.int32), clicked=np.zeros(len(shown), np.bool_))
+    both = {each.name: np.concatenate([getattr(one, each.name) for one in (played, shown)]) for each in fields(played)}
+    more = replace(dataset, interactions=Interactions(**both))
+    own = splits.warm(more.interactions, 0)
+    all_told = replace(own, train=np.concatenate([own.train, np.arange(len(played), len(more.interactions))]))
+
+    def taught(rows: splits.Split) -> Making:
+        making = Making(more, rows, 0, 5, debug=True, run=Run(lambda *_: None))
+        for step in (two_tower.step, cb2cf.step):
+            seed_everything(5)
+            step(making)
+        return making
+
+    one, other = taught(own), taught(all_told)
+    assert one.calibration == other.calibration
+    assert one.networks == other.networks
 
 
 def test_a_console_is_told_each_figure_beside_the_best_baseline(tmp_path: Path) -> None:

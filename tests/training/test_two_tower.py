@@ -133,11 +133,19 @@ def test_one_seed_gives_one_network() -> None:
 def test_the_boundary_parts_plays_from_random_items(tower: TwoTower, boundary: InterestBoundary) -> None:
     found = tower.backbone(PAST, TOLD)
     with torch.no_grad():
-        level = boundary(torch.from_numpy(found.users)).numpy()
+        plays = inputs_of(tower, PAST, TOLD, np.arange(len(found.users)), 0)["plays"]
+        level = boundary(torch.from_numpy(found.users), plays).numpy()
     above = found.scores() > level[:, None]
     unseen = np.concatenate([ROWS.validation, ROWS.test])
     of_plays = above[DATA.interactions.user[unseen], DATA.interactions.item[unseen]].mean()
     assert of_plays > above.mean() + 0.3
+
+
+def test_the_boundary_knows_how_much_was_played(boundary: InterestBoundary) -> None:
+    vector = torch.zeros(1, 8)
+    with torch.no_grad():
+        few, many = (float(boundary(vector, torch.full((1, 1), float(np.log1p(plays))))) for plays in (1, 100))
+    assert few != many
 
 
 def test_a_boundary_needs_unseen_plays(tower: TwoTower) -> None:

@@ -18,6 +18,7 @@ space of tastes near them, which content tells roughly and only plays tell exact
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,6 +67,11 @@ class Config:
         seed: The same gives the same world.
         days: Days that the plays spread over.
         sharpness: How much taste decides what is played; 0: not at all.
+        second: Share of the songs that belong to a second genre.
+        scatter: How far songs lie from the centre of their genres, against the length of a centre: what content does
+            not tell.
+        breadth: How many genres a user likes: large for many, near 0 for one.
+        appeal: Standard deviation of the log appeal: how much more some songs are played than others of their place.
     """
 
     users: int = 1000
@@ -74,6 +80,10 @@ class Config:
     seed: int = 1
     days: int = 120
     sharpness: float = 3.0
+    second: float = 0.4
+    scatter: float = 0.6
+    breadth: float = 5.0
+    appeal: float = 1.1
 
     @classmethod
     def debug(cls) -> Config:
@@ -81,8 +91,18 @@ class Config:
         return cls(users=30, items=40, plays=300, days=10)
 
 
-def generate(config: Config = Config()) -> Dataset:
+def generate(
+    config: Config = Config(),
+    genres: Mapping[str, tuple[float, float]] = GENRES,
+    families: Mapping[str, str] | None = None,
+) -> Dataset:
     """A world, in order of time.
+
+    Args:
+        config: Size and temper.
+        genres: As ``GENRES``; they become the tags.
+        families: Family of each genre; who likes one of a family likes the others more than strangers do. None: every
+            genre stands for itself.
 
     Raises:
         DatasetError: a size below one, or more plays than half the pairs of user and song.
@@ -92,9 +112,11 @@ def generate(config: Config = Config()) -> Dataset:
     if config.plays > config.users * config.items // 2:
         raise DatasetError(f"{NAME}: {config.plays} plays need more users or items: nobody plays a song twice")
     random = np.random.default_rng([config.seed, 20261121])
-    centres = random.normal(size=(len(GENRES), DIM)) / np.sqrt(DIM)  # [G, D]
-    items, places, appeal = _songs(config.items, centres, random)
-    users, tastes = _listeners(config.users, centres, random)
+    centres = random.normal(size=(len(genres), DIM)) / np.sqrt(DIM)  # [G, D]
+    if families is not None:
+        centres = _related(centres, [families[name] for name in genres], random)
+    items, places, appeal = _songs(config, tuple(genres), centres, random)
+    users, tastes = _listeners(config, genres, centres, random)
     affinity = tastes @ places.T  # [U, I]
     affinity = (affinity - affinity.mean()) / affinity.std()
     user, item = _chosen(affinity, appeal, config, random)
@@ -127,36 +149,48 @@ def generate(config: Config = Config()) -> Dataset:
     )
 
 
+def _related(centres: NDArray[np.float64], families: list[str], random: np.random.Generator) -> NDArray[np.float64]:
+    """The same centres [G, D], drawn towards one that their family shares; as long as before in the mean."""
+    names, family = np.unique(families, return_inverse=True)
+    shared = random.normal(size=(len(names), DIM)) / np.sqrt(DIM)
+    return 0.8 * shared[family] + 0.6 * centres
+
+
 def _songs(
-    count: int, centres: NDArray[np.float64], random: np.random.Generator
+    config: Config, genres: tuple[str, ...], centres: NDArray[np.float64], random: np.random.Generator
 ) -> tuple[Items, NDArray[np.float64], NDArray[np.float64]]:
     """Items, places float64 [I, D], log appeal [I]."""
-    tagged = np.zeros((count, len(GENRES)), np.bool_)
-    tagged[np.arange(count), random.integers(len(GENRES), size=count)] = True
-    second = random.random(count) < 0.4
-    tagged[second, random.integers(len(GENRES), size=int(second.sum()))] = True
+    count = config.items
+    tagged = np.zeros((count, len(genres)), np.bool_)
+    tagged[np.arange(count), random.integers(len(genres), size=count)] = True
+    second = random.random(count) < config.second
+    tagged[second, random.integers(len(genres), size=int(second.sum()))] = True
     places = tagged @ centres / tagged.sum(axis=1, keepdims=True)
-    places = places + random.normal(size=(count, DIM)) * 0.6 / np.sqrt(DIM)
+    places = places + random.normal(size=(count, DIM)) * config.scatter / np.sqrt(DIM)
     year = (2025 - random.exponential(12.0, count)).clip(1950, 2025).astype(np.int16)
-    appeal = random.normal(0.0, 1.1, count) + 0.02 * (year.astype(np.float64) - 2010)
+    appeal = random.normal(0.0, config.appeal, count) + 0.02 * (year.astype(np.float64) - 2010)
     words = random.integers((len(FIRST_WORDS), len(LAST_WORDS)), size=(count, 2))
     titles = tuple(f"{FIRST_WORDS[first]} {LAST_WORDS[last]}" for first, last in words)
     ids = tuple(f"s{number}" for number in range(count))
-    return Items(ids, titles, year, tuple(GENRES), tagged, {}, {}), places, appeal
+    return Items(ids, titles, year, genres, tagged, {}, {}), places, appeal
 
 
 def _listeners(
-    count: int, centres: NDArray[np.float64], random: np.random.Generator
+    config: Config,
+    genres: Mapping[str, tuple[float, float]],
+    centres: NDArray[np.float64],
+    random: np.random.Generator,
 ) -> tuple[Users, NDArray[np.float64]]:
     """Users and their tastes, float64 [U, D]."""
+    count = config.users
     born = (BORN[0] + (BORN[1] - BORN[0]) * random.beta(3.0, 2.2, count)).astype(np.int64)
     age = 2025 - born
     gender = random.choice(len(GENDERS), count, p=(0.06, 0.47, 0.47))
-    middle, lean = np.array(list(GENRES.values())).T  # [G], [G]
+    middle, lean = np.array(list(genres.values())).T  # [G], [G]
     side = np.where(gender == GENDERS.index("male"), 1.0, np.where(gender == GENDERS.index("female"), -1.0, 0.0))
     drawn_to = np.exp(-(((born[:, None] - middle) / COHORT_YEARS) ** 2) / 2 + side[:, None] * lean)  # [U, G]
     drawn_to = drawn_to / drawn_to.sum(axis=1, keepdims=True)
-    weights = random.standard_gamma(drawn_to * 5.0 + 0.05)  # a Dirichlet draw before its scale
+    weights = random.standard_gamma(drawn_to * config.breadth + 0.05)  # a Dirichlet draw before its scale
     weights = weights / weights.sum(axis=1, keepdims=True)
     tastes = weights @ centres + random.normal(size=(count, DIM)) * 0.25 / np.sqrt(DIM)
     return (

@@ -1,7 +1,8 @@
 """Splits of the protocols that the figures are stated by.
 
 Warm, cold item and cold user follow ColdRec (github.com/YuanchenBei/ColdRec) and RecBole's quick start (8:1:1 a user,
-all interactions, full ranking); ranking is a random 8:1:1 of rows. The same seed gives the same split.
+all interactions, full ranking) and hold plays alone; ranking is a random 8:1:1 of all rows, so also of what was shown
+and not played. The same seed gives the same split.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ class ColdUsers:
     """Users whose interactions are not learnt from, half for validation, half for test.
 
     Attributes:
-        train: Interactions of the other users.
+        train: Plays of the other users.
         validation_users: Rows of users.
         test_users: Rows of users.
         first: By cold user the rows of his first ten plays, in time order; `fold_in` takes from these.
@@ -96,9 +97,19 @@ def by_user(interactions: Interactions, rows: Rows, random: np.random.Generator)
     return Split(order[~test & ~validation], order[validation], order[test])
 
 
-def warm(interactions: Interactions, seed: int) -> Split:
-    """8:1:1 of each user's interactions."""
+def plays_of(interactions: Interactions, rows: Rows) -> Rows:
+    """Those of the rows that are plays."""
+    return rows[interactions.clicked[rows]]
+
+
+def signals(interactions: Interactions, seed: int) -> Split:
+    """8:1:1 of each user's rows, plays and what he was shown and did not play."""
     return by_user(interactions, np.arange(len(interactions)), np.random.default_rng(seed))
+
+
+def warm(interactions: Interactions, seed: int) -> Split:
+    """8:1:1 of each user's plays."""
+    return by_user(interactions, np.flatnonzero(interactions.clicked), np.random.default_rng(seed))
 
 
 def cold_items(interactions: Interactions, items: int, seed: int) -> ColdItems:
@@ -109,7 +120,7 @@ def cold_items(interactions: Interactions, items: int, seed: int) -> ColdItems:
     for_validation, for_test = np.sort(cold[: len(cold) // 2]), np.sort(cold[len(cold) // 2 :])
     side = np.zeros(items, np.int8)
     side[for_validation], side[for_test] = 1, 2
-    of_row = side[interactions.item]
+    of_row = np.where(interactions.clicked, side[interactions.item], -1)
     return ColdItems(
         by_user(interactions, np.flatnonzero(of_row == 0), random),
         np.flatnonzero(of_row == 1),
@@ -125,11 +136,11 @@ def cold_users(interactions: Interactions, users: int, seed: int) -> ColdUsers:
     cold = order[: users // 5]
     is_cold = np.zeros(users, np.bool_)
     is_cold[cold] = True
-    rows = np.argsort(interactions.at_ms, kind="stable")
-    rows = rows[is_cold[interactions.user[rows]]]
+    every = plays_of(interactions, np.argsort(interactions.at_ms, kind="stable"))
+    rows = every[is_cold[interactions.user[every]]]
     of_user = {int(user): rows[interactions.user[rows] == user] for user in cold}
     return ColdUsers(
-        np.flatnonzero(~is_cold[interactions.user]),
+        np.sort(every[~is_cold[interactions.user[every]]]),
         np.sort(cold[: len(cold) // 2]),
         np.sort(cold[len(cold) // 2 :]),
         {user: each[:FOLD_IN] for user, each in of_user.items()},

@@ -34,8 +34,6 @@ from models.training.tables import cold_item
 
 HELD_OUT = 10
 """One in so many trained items is held out: its content is mapped and judged by plays that no part has learnt from."""
-NEGATIVES = 4
-"""Weight of the pairs without a play against those with one, as `interest_boundary` has them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +96,18 @@ def step(making: Making) -> None:
     content, making.content_version = online_content(dataset)
     usable = making.trained[content.present[making.trained].any(axis=1)]
     held = np.sort(np.random.default_rng(making.seed).permutation(usable)[: max(len(usable) // HELD_OUT, 1)])
-    plays = matrix(played.user[rows.train], played.item[rows.train], making.shape)
-    later = matrix(played.user[rows.validation], played.item[rows.validation], making.shape)
+    plays, later = (
+        matrix(played.user[some], played.item[some], making.shape)
+        for some in (splits.plays_of(played, part) for part in (rows.train, rows.validation))
+    )
     judged, learnt = Judged(held, later), np.setdiff1d(usable, held)
     module = fit_cb2cf(content, plays, making.backbone, learnt, judged, config, making.run.watch("cb2cf"))
     vectors, _ = cb2cf.mapped(module, content, held)
     above = making.backbone.users @ vectors.T - making.boundaries[:, None]
     unseen = plays[:, held].toarray() == 0
-    cold = platt(above[unseen], later[:, held].toarray()[unseen] > 0)
+    # the same as the boundary's, or cold and warm likelihoods would not compare
+    negatives = making.configs["two_tower"].boundary.negatives
+    cold = platt(above[unseen], later[:, held].toarray()[unseen] > 0, negatives)
     making.calibration = Calibration(making.calibration.warm, cold)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / CB2CF
@@ -135,15 +137,15 @@ def online_content(dataset: Dataset) -> tuple[Content, str]:
     return Content(tuple(parts), np.stack([*parts.values()], 1), np.stack([*present.values()], 1)), version
 
 
-def platt(above: NDArray[np.float32], truth: NDArray[np.bool_]) -> Platt:
-    """Calibration of scores less boundary [N], a play weighing as much as `NEGATIVES` pairs without one.
+def platt(above: NDArray[np.float32], truth: NDArray[np.bool_], negatives: int) -> Platt:
+    """Calibration of scores less boundary [N], a play weighing as much as ``negatives`` pairs without one.
 
     Raises:
         RecipeError: one class only, or a higher score does not mean more plays.
     """
     if truth.all() or not truth.any():
         raise RecipeError("cold scores cannot be calibrated: the held-out items have no plays, or nothing else")
-    weight = np.where(truth, 1.0, NEGATIVES * truth.sum() / (~truth).sum())
+    weight = np.where(truth, 1.0, negatives * truth.sum() / (~truth).sum())
     model = LogisticRegression(C=np.inf).fit(above[:, None], truth, sample_weight=weight)
     slope, offset = float(model.coef_[0, 0]), float(model.intercept_[0])
     if slope <= 0:

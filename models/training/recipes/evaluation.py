@@ -94,7 +94,8 @@ def evaluate(bundle: Bundle, data: str) -> list[Measure]:
         )
     if WARM_SPLIT not in manifest.seeds:
         raise RecipeError(f"the manifest of {manifest.version} names no {WARM_SPLIT}")
-    rows = splits.warm(dataset.interactions, manifest.seeds[WARM_SPLIT])
+    every = splits.signals(dataset.interactions, manifest.seeds[WARM_SPLIT])
+    rows = Split(*(splits.plays_of(dataset.interactions, each) for each in (every.train, every.validation, every.test)))
     own = warm(bundle_scores(bundle, dataset, rows), dataset, rows)
     others = warm_baselines(dataset, rows, ("popularity", "item_knn"))
     found = []

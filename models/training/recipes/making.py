@@ -16,7 +16,7 @@ from models.recommender_bundle import write_bundle
 from models.recommender_files import NETWORKS, TrainedItems
 from models.recommender_manifest import Calibration, DatasetRef, FieldSpec, Manifest, Measure
 from models.training.backbone import Backbone
-from models.training.data.splits import Split
+from models.training.data.splits import Split, plays_of
 from models.training.recipes.base import RecipeError, Run, plain
 from models.training.recipes.evaluation import WARM_SPLIT
 
@@ -27,7 +27,8 @@ class Making:
 
     Attributes:
         dataset: What is learnt from.
-        rows: Its train, validation and test rows; test rows stay unseen, `evaluation.evaluate` measures on them.
+        rows: Its train, validation and test rows, plays and what was shown and not played; test rows stay unseen,
+            `evaluation.evaluate` measures on them.
         split: Seed of these rows.
         seed: Seed of the models.
         debug: Whether in seconds.
@@ -79,8 +80,7 @@ class Making:
     def trained(self) -> NDArray[np.int64]:
         """Rows of the items with plays among the train rows, ascending."""
         played = self.dataset.interactions
-        rows = self.rows.train[played.clicked[self.rows.train]]
-        return np.unique(played.item[rows]).astype(np.int64)
+        return np.unique(played.item[plays_of(played, self.rows.train)]).astype(np.int64)
 
     def whole(self) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32], Calibration]:
         """Vectors, codes, codebooks and calibration.

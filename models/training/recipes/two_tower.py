@@ -91,7 +91,7 @@ def step(making: Making) -> None:
     with torch.no_grad():
         vectors = user(*everybody.values())  # [U, D]
         making.backbone = Backbone(vectors.numpy(), towers.item_vectors().numpy())
-        making.boundaries = boundary(vectors).numpy()
+        making.boundaries = boundary(vectors, everybody["plays"]).numpy()
     examples = {name: values[:EXAMPLES] for name, values in everybody.items()}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / USER_TOWER

@@ -90,7 +90,7 @@ def _name_of(table: Table, split: int) -> str:
 def train_parts(run: Run, data: str, seed: int, debug: bool, steps: Sequence[Step]) -> Making:
     """All parts of a version."""
     dataset = dataset_of(data)
-    making = Making(dataset, splits.warm(dataset.interactions, SPLIT), SPLIT, seed, debug, run)
+    making = Making(dataset, splits.signals(dataset.interactions, SPLIT), SPLIT, seed, debug, run)
     for step in steps:
         seed_everything(seed)
         step(making)

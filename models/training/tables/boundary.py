@@ -33,6 +33,7 @@ def measure_split(dataset: Dataset, seed: int, watch: Watch) -> list[dict[str, A
     tower = two_tower.fit_two_tower(dataset, cold.warm, two_tower.Config(), watch, start.items)
     past, told = histories(interactions, cold.warm.train, shape), two_tower.demographics(dataset.users)
     backbone = tower.backbone(past, told)
+    plays_of = interest_boundary.inputs_of(tower, past, told, np.arange(shape[0]), tower.config.most)
     is_warm = cold.is_warm(shape[1])
     content = ml100k_content(dataset, is_warm, ml100k.entities(dataset), encoded_titles(dataset, lambda _: None))
     plays = matrix(interactions.user[cold.warm.train], interactions.item[cold.warm.train], shape)
@@ -48,7 +49,7 @@ def measure_split(dataset: Dataset, seed: int, watch: Watch) -> list[dict[str, A
         config = interest_boundary.Config(negatives=negatives)
         boundary = interest_boundary.fit_boundary(tower, dataset, cold.warm.train, cold.warm.validation, config, watch)
         with torch.no_grad():
-            level = boundary(torch.from_numpy(backbone.users)).numpy()  # [U]
+            level = boundary(torch.from_numpy(backbone.users), plays_of["plays"]).numpy()  # [U]
         scores = backbone.users @ vectors.T  # [U, I]
         found = interest_boundary.filtered(scores, level, truth, candidates)
         rows.append({"split": seed, "negatives": negatives, **asdict(found)})

@@ -168,10 +168,17 @@ class Refill:
         if present is None or right is None:
             # a row of a key that the topic does not know yet is a worker's, unless the topic leads
             return present is not right and (right is not None or self._source.leads or self._knows(target, present))
-        if not self._source.leads and isinstance(present, FeatureRow) and isinstance(right, FeatureRow):
-            return present.at <= right.at and fingerprint(target, present) != fingerprint(target, right)
+        if not self._source.leads and _age(present) > _age(right):
+            return False
         return fingerprint(target, present) != fingerprint(target, right)
 
     def _knows(self, target: Target, present: Row | None) -> bool:
-        row_id = present.entity_id if isinstance(present, FeatureRow) else ""
+        if present is None:
+            return False
+        row_id = present.entity_id if isinstance(present, FeatureRow) else present.id
         return self._source.knows(self._source.key_of(target, row_id))
+
+
+def _age(row: Row) -> float:
+    """What is larger for the newer of two rows of one id."""
+    return row.at.timestamp() if isinstance(row, FeatureRow) else float(row.scalars["seq"])

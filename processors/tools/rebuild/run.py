@@ -4,27 +4,32 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection as AnyCollection
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from features import milvus_versions
 from features.apply import apply
-from features.views import ITEM_CONTENT, ITEM_PLAYS, USER_PROFILE, USER_TASTE
+from features.model_store import ModelStore, Registry
+from features.views import ITEM_CONTENT, ITEM_PLAYS, ITEM_VECTOR, USER_PROFILE, USER_TASTE, recommender_items
+from models.recommender_manifest import NAME
 from processors.item_indexing import LAYOUTS, Layout, item_indexing
+from processors.item_mapping import item_mapping
 from processors.play_aggregation import play_aggregation
 from processors.runtime.processor import Capability
 from processors.runtime.wiring import Wiring
 from processors.serving.decoding import Decoder
 from processors.tools.rebuild import groups
 from processors.tools.rebuild.fingerprints import Difference, Prints, Target, compare
+from processors.tools.rebuild.mapped_source import MappedSource
 from processors.tools.rebuild.newest import NewestRecords
 from processors.tools.rebuild.refill import Advance, Filled, Refill
 from processors.tools.rebuild.sources import ItemSource, PlaySource, ProfileSource, Source
 from processors.tools.rebuild.stores import Stores
 from processors.user_profile import user_profile
-from schemas.item import ItemChanged
+from schemas.errors import UnavailableError
+from schemas.item import ItemChanged, ItemMapped
 from schemas.play import PlayAggregate
-from schemas.topics import ITEM_CHANGED, PLAY_AGGREGATED, PROFILE_KEPT
+from schemas.topics import ITEM_CHANGED, ITEM_MAPPED, PLAY_AGGREGATED, PROFILE_KEPT
 from schemas.user import ProfileKept
 
 WORKERS_LIMIT_S = 300.0
@@ -61,12 +66,27 @@ class Rebuilt:
         return not any(told) and not self.failed and not self.unreadable
 
 
-def targets() -> dict[str, Target]:
-    """Everything that can be rebuilt, by name; every version there is."""
+def targets(recommender: str | None = None) -> dict[str, Target]:
+    """Everything that can be rebuilt, by name; every version there is.
+
+    Args:
+        recommender: Version of the recommender in use; None: there is none, and so no place of items.
+    """
     every: list[Target] = [USER_TASTE, ITEM_PLAYS, USER_PROFILE]
     for layout in LAYOUTS.values():
         every += [layout.view, *layout.collections]
+    if recommender is not None:
+        every += _of_recommender(recommender)
     return {target.name: target for target in every}
+
+
+async def recommender_in_use(wiring: Wiring) -> Registry:
+    """What the registry says of the recommender.
+
+    Raises:
+        UnavailableError: the object store does not answer.
+    """
+    return await ModelStore(wiring.objects).registry(NAME)
 
 
 async def in_use(wiring: Wiring) -> list[str]:
@@ -75,9 +95,11 @@ async def in_use(wiring: Wiring) -> list[str]:
     Raises:
         UnavailableError: the object store does not answer.
     """
-    layout = await _layout_in_use(wiring)
-    collections = [each.name for each in layout.collections]
-    return [layout.view.name, *collections, USER_TASTE.name, ITEM_PLAYS.name, USER_PROFILE.name]
+    layout, version = await _layout_in_use(wiring), (await recommender_in_use(wiring)).in_use
+    used: list[Target] = [layout.view, *layout.collections, USER_TASTE, ITEM_PLAYS, USER_PROFILE]
+    if version is not None:
+        used += _of_recommender(version)
+    return [each.name for each in used]
 
 
 async def rebuild(wiring: Wiring, chosen: AnyCollection[str], tell: Advance, *, comparing: bool) -> Rebuilt:
@@ -90,30 +112,29 @@ async def rebuild(wiring: Wiring, chosen: AnyCollection[str], tell: Advance, *, 
         comparing: Whether to compare the rows with those of before.
 
     Raises:
-        UnavailableError: broker, registry or a store does not answer, or workers do not get on.
+        UnavailableError: broker, registry or a store does not answer, workers do not get on, or another version of the
+            recommender came into use meanwhile.
     """
-    await _prepare(wiring, chosen)
+    recommender = await recommender_in_use(wiring)
+    version = recommender.in_use
+    await _prepare(wiring, chosen, recommender)
     stores = Stores(wiring.feature_reader, wiring.feature_writer, wiring.vector_index)
     kafka, found = wiring.settings.kafka, Rebuilt()
-    done: groups.Places = {}
-    for each in (item_indexing, play_aggregation, user_profile):
-        until = await asyncio.to_thread(groups.ends, kafka, [topic.name for topic in each.consumes])
-        group = await asyncio.to_thread(groups.look, kafka, each.group, until)
-        done |= group.done
-        if group.lag:
-            found.lag[each.group] = group.lag
-    emptied = [target for name, target in targets().items() if name in chosen]
+    workers = [item_indexing, play_aggregation, user_profile, *([] if version is None else [item_mapping])]
+    done = await _look_at(workers, wiring, found)
+    emptied = [target for name, target in targets(version).items() if name in chosen]
     of_plays = [target for target in emptied if target in (USER_TASTE, ITEM_PLAYS)]
     decoder = Decoder(wiring.codec, wiring.registry.fetch)
     catalogue = NewestRecords(kafka, ITEM_CHANGED, ItemChanged, decoder, order=lambda item: item.seq)
     plays = NewestRecords(kafka, PLAY_AGGREGATED, PlayAggregate, decoder)
     profiles = NewestRecords(kafka, PROFILE_KEPT, ProfileKept, decoder)
+    mapped = NewestRecords(kafka, ITEM_MAPPED, ItemMapped, decoder)
     try:
         views_too = False
         for layout in LAYOUTS.values():
             of_items = [target for target in emptied if target in (layout.view, *layout.collections)]
             if of_items:
-                source = ItemSource(catalogue, layout, wiring.objects, done)
+                source = ItemSource(catalogue, layout, wiring.objects, done[item_indexing.group])
                 # a row of it follows the topic whatever the worker does, so there is nothing to wait for
                 await _one(found, wiring, source, stores, of_items, of_items, None, tell, comparing=comparing)
                 views_too = views_too or layout.view in of_items
@@ -125,12 +146,39 @@ async def rebuild(wiring: Wiring, chosen: AnyCollection[str], tell: Advance, *, 
         if USER_PROFILE in emptied:
             told, only = ProfileSource(profiles), [USER_PROFILE]
             await _one(found, wiring, told, stores, only, only, user_profile, tell, comparing=comparing)
+        if version is not None and (placed := [each for each in _of_recommender(version) if each in emptied]):
+            where = MappedSource(mapped, catalogue, version, recommender_items(version))
+            await _one(found, wiring, where, stores, placed, placed, item_mapping, tell, comparing=comparing)
+            await _require_in_use(wiring, version)
     finally:
-        catalogue.close()
-        plays.close()
-        profiles.close()
-    found.unreadable = catalogue.unreadable | plays.unreadable | profiles.unreadable
+        for each in (catalogue, plays, profiles, mapped):
+            each.close()
+    for each in (catalogue, plays, profiles, mapped):
+        found.unreadable |= each.unreadable
     return found
+
+
+def _of_recommender(version: str) -> list[Target]:
+    return [ITEM_VECTOR, recommender_items(version)]
+
+
+async def _require_in_use(wiring: Wiring, version: str) -> None:
+    now = (await recommender_in_use(wiring)).in_use
+    if now != version:
+        text = f"recommender {now} came into use instead of {version} while it was rebuilt: give the command again"
+        raise UnavailableError(text, code="recommender-moved")
+
+
+async def _look_at(workers: Iterable[Capability], wiring: Wiring, found: Rebuilt) -> dict[str, groups.Places]:
+    """How far each group is, by its name; what lies before it is noted."""
+    kafka, done = wiring.settings.kafka, {}
+    for each in workers:
+        until = await asyncio.to_thread(groups.ends, kafka, [topic.name for topic in each.consumes])
+        group = await asyncio.to_thread(groups.look, kafka, each.group, until)
+        done[each.group] = group.done
+        if group.lag:
+            found.lag[each.group] = group.lag
+    return done
 
 
 async def _layout_in_use(wiring: Wiring) -> Layout:
@@ -138,14 +186,20 @@ async def _layout_in_use(wiring: Wiring) -> Layout:
     return next(each for each in LAYOUTS.values() if each.view == view)
 
 
-async def _prepare(wiring: Wiring, chosen: AnyCollection[str]) -> None:
+async def _prepare(wiring: Wiring, chosen: AnyCollection[str], recommender: Registry) -> None:
     """Views, collections and aliases, even if Milvus was lost as a whole."""
     await asyncio.to_thread(apply, wiring.feast_config, wiring.milvus_config)
     collections = [each for layout in LAYOUTS.values() for each in layout.collections if each.name in chosen]
     await asyncio.to_thread(milvus_versions.make, wiring.milvus_config, collections)
     used = await _layout_in_use(wiring)
-    await asyncio.to_thread(milvus_versions.make, wiring.milvus_config, used.collections)
-    await asyncio.to_thread(milvus_versions.move_aliases, wiring.milvus_config, used.collections)
+    aliased = list(used.collections)
+    if (version := recommender.in_use) is not None and recommender_items(version).name in chosen:
+        aliased.append(recommender_items(version))
+        if recommender.before is not None:
+            # workers take out of it what is withdrawn; a rollback fills it
+            await asyncio.to_thread(milvus_versions.make, wiring.milvus_config, [recommender_items(recommender.before)])
+    await asyncio.to_thread(milvus_versions.make, wiring.milvus_config, aliased)
+    await asyncio.to_thread(milvus_versions.move_aliases, wiring.milvus_config, aliased)
 
 
 async def _one(

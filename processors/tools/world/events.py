@@ -38,12 +38,18 @@ class Plan:
         exposures: Items shown and not clicked beside each play.
         seed: Of those.
         surface: Place in the app where all was shown.
+        catalogued: Whether the items are in the catalogue under their ids already, so that none is told.
     """
 
     until: datetime
     exposures: int = 3
     seed: int = 1
     surface: str = field(default="daily-list")
+    catalogued: bool = False
+
+    def item_id(self, world: str, item: str) -> str:
+        """Id of an item in events."""
+        return item if self.catalogued else item_id(world, item)
 
 
 def shift_ms(dataset: Dataset, plan: Plan) -> int:
@@ -67,7 +73,8 @@ def events(dataset: Dataset, plan: Plan) -> Iterator[Emit]:
     begin = int(dataset.interactions.at_ms.min()) - BEFORE_MS
     yield from _profiles(dataset, begin + shift, _year_of(int(dataset.interactions.at_ms.max()) + shift))
     published = _published_ms(dataset, begin)
-    yield from _items(dataset, published + shift)
+    if not plan.catalogued:
+        yield from _items(dataset, published + shift)
     yield from _interactions(dataset, plan, published, shift)
 
 
@@ -112,7 +119,7 @@ def _items(dataset: Dataset, published_ms: NDArray[np.int64]) -> Iterator[Emit]:
 def _interactions(dataset: Dataset, plan: Plan, published_ms: NDArray[np.int64], shift: int) -> Iterator[Emit]:
     rows = dataset.interactions
     users = [user_id(dataset.name, each) for each in dataset.users.ids]
-    items = [item_id(dataset.name, each) for each in dataset.items.ids]
+    items = [plan.item_id(dataset.name, each) for each in dataset.items.ids]
     lists = unclicked(dataset, published_ms, plan.exposures, plan.seed)
     position = lists.own if plan.exposures else rows.position
     # a play's length is known from its share; of one that was not begun nothing is

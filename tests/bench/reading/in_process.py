@@ -15,14 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from features.apply import apply_views
-from features.views import USER_TASTE
 from infra.local.parts import RedisServer
 from processors.runtime.settings import Settings
-from processors.runtime.wiring import Wiring
 from processors.serving.ranking import BaselineRanker
 from processors.serving.recall import quota
 from tests.bench.plays.place import PEERS
+from tests.bench.reading.filled import store_users
 from tests.bench.reading.synthetic import Population, population
 from tests.bench.reading.turns import Candidate, Turn
 from tests.bench.report import median_ratio
@@ -77,7 +75,7 @@ def answer_path(items: int, users: int) -> Iterator[tuple[Population, Candidate,
         redis = stack.enter_context(RedisServer(folder / "redis"))
         settings = Settings.model_validate({"data_dir": folder / "data", "redis": {"url": redis.url}})
         people = population(items, users, datetime.now(UTC).replace(microsecond=0))
-        asyncio.run(_store_users(settings, people))
+        asyncio.run(store_users(settings, people))
         cold = quota(CANDIDATES, settings.recommend.cold_share)
         told = {
             "items": items,
@@ -129,13 +127,3 @@ def _recall(people: Population, side: Candidate, users: list[int], places: dict[
 
 def _nearest(similarity: NDArray[np.float32], count: int) -> NDArray[np.int64]:
     return np.argpartition(-similarity, count - 1)[:count]
-
-
-async def _store_users(settings: Settings, people: Population) -> None:
-    wiring = Wiring(settings)
-    await asyncio.to_thread(apply_views, wiring.feast_config)
-    try:
-        await wiring.feature_writer.push(USER_TASTE.name, list(people.users()))
-    finally:
-        await wiring.redis.aclose()
-        wiring.close()

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
+from features.last_plays import LastPlays
 from features.ports import FeatureRow
 from features.views import CONTENT_JOINT
 from processors.serving.item_table import KINDS
@@ -21,6 +22,8 @@ ITEMS_IN_CLUSTER = 250
 COLD_SHARE = 0.2
 RECENT = 20
 VERSION = "bench-1"
+PLAYS = 100
+PLAY_MS = 90_000
 
 
 @dataclass(frozen=True)
@@ -31,8 +34,9 @@ class Population:
         vectors: Of the items, float32 [N, D], unit length.
         plays: Of each item, int64 [N]; 0 for a fifth of them, else at least 10.
         tastes: Of the users, float32 [U, D], unit length.
-        recent: Items that each user played lately, int64 [U, 20].
+        recent: Items that each user played lately, int64 [U, P].
         now: Time that everything is dated by, UTC.
+        version: Of the vectors.
     """
 
     vectors: NDArray[np.float32]
@@ -40,6 +44,7 @@ class Population:
     tastes: NDArray[np.float32]
     recent: NDArray[np.int64]
     now: datetime
+    version: str
 
     @property
     def age_ms(self) -> NDArray[np.int64]:
@@ -61,7 +66,7 @@ class Population:
         """Decayed plays as of the newest play, float64 [N]."""
         return self.plays / 2
 
-    def items(self, vector_version: str = VERSION) -> Iterator[ItemChanged]:
+    def items(self) -> Iterator[ItemChanged]:
         """The items as the catalogue's topic has them."""
         for number, (vector, age_ms) in enumerate(zip(self.vectors, self.age_ms.tolist(), strict=True)):
             at = self.now - timedelta(milliseconds=age_ms)
@@ -76,7 +81,7 @@ class Population:
                 uploader=f"uploader-{number % 1000}",
                 title=f"Item {number}",
                 vector=tuple(vector.tolist()),
-                vector_version=vector_version,
+                vector_version=self.version,
             )
 
     def counts(self) -> Iterator[SongCounted]:
@@ -96,19 +101,31 @@ class Population:
 
     def users(self) -> Iterator[FeatureRow]:
         """Rows of `user_taste_v1`."""
+        count, now_ms = self.recent.shape[1], int(self.now.timestamp() * 1000)
+        at_ms = [now_ms - PLAY_MS * (count - place) for place in range(count)]
+        completion = [(1.0, 0.3)[place % 2] for place in range(count)]
         for number, taste in enumerate(self.tastes):
+            played = [item_id(each) for each in self.recent[number].tolist()]
             values = {
                 "vector": taste,
-                "vector_version": VERSION,
-                "plays": 100,
+                "vector_version": self.version,
+                "plays": PLAYS,
                 "completion_rate": 0.6,
-                "played_ms": 9_000_000,
-                "recent_items": [item_id(each) for each in self.recent[number].tolist()],
+                "played_ms": PLAYS * PLAY_MS,
+                "last_plays": LastPlays.of(played, completion, at_ms).packed(),
             }
             yield FeatureRow(user_id(number), self.now, values)
 
+    def profiles(self) -> Iterator[FeatureRow]:
+        """Rows of `user_profile_v1`."""
+        for number in range(len(self.tastes)):
+            values = {"birth_year": 1960 + number % 45, "gender": ("", "female", "male")[number % 3], "occupation": ""}
+            yield FeatureRow(user_id(number), self.now, values)
 
-def population(items: int, users: int, now: datetime, seed: int = 4) -> Population:
+
+def population(
+    items: int, users: int, now: datetime, seed: int = 4, recent: int = RECENT, version: str = VERSION
+) -> Population:
     """A population; the same numbers give the same one.
 
     Args:
@@ -116,18 +133,21 @@ def population(items: int, users: int, now: datetime, seed: int = 4) -> Populati
         users: U.
         now: Time that everything is dated by, UTC.
         seed: Of the generator.
+        recent: Last plays of each user, P.
+        version: Of the vectors.
     """
     random = np.random.default_rng(seed)
     centres = _unit(random.standard_normal((max(1, items // ITEMS_IN_CLUSTER), CONTENT_JOINT.dim), np.float32))
     plays = random.geometric(0.02, items) + 9
     plays[random.random(items) < COLD_SHARE] = 0
-    recent = random.choice(items, (users, RECENT))
+    played = random.choice(items, (users, recent))
     return Population(
         _around(centres, items, random),
         plays,
         _around(centres, users, random),
-        recent,
+        played,
         now,
+        version,
     )
 
 

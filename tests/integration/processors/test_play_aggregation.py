@@ -3,101 +3,47 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
-import signal
-import subprocess
-import sys
 import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from confluent_kafka import ConsumerGroupTopicPartitions, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import Producer
 
 from features.apply import apply_views
 from features.feature_reader import RedisFeatureReader
 from features.redis_client import connect
-from processors.catalogue import BY_NAME
 from processors.play_aggregation.counting import COMPLETED
-from processors.runtime import topics_admin
-from processors.runtime.kafka import client_config, producer_config
+from processors.runtime.kafka import producer_config
 from processors.runtime.registry import SchemaRegistry
 from processors.runtime.settings import Settings
 from processors.runtime.wiring import Wiring
 from schemas import topics
 from schemas.play import SongPlayed
+from tests.integration.processors.counting_workers import Workers, rewind, worker_settings
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
+NAME = "play_aggregation"
 USERS, SONGS, PLAYS = 20, 15, 6000
 START = datetime(2026, 11, 1, tzinfo=UTC)
 
 
 @pytest.fixture
 def settings(streams_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    values = {
-        "OVERTURE_DATA_DIR": str(streams_settings.data_dir),
-        "OVERTURE_KAFKA__BOOTSTRAP": streams_settings.kafka.bootstrap,
-        "OVERTURE_KAFKA__SESSION_TIMEOUT_S": "6",
-        "OVERTURE_KAFKA__HEARTBEAT_S": "1",
-        "OVERTURE_REGISTRY__URL": streams_settings.registry.url,
-        "OVERTURE_REDIS__URL": streams_settings.redis.url.get_secret_value(),
-    }
-    for name, value in values.items():
-        monkeypatch.setenv(name, value)
-    found = Settings()
-    wiring = Wiring(found)
-    topics_admin.apply(found.kafka, wiring.registry, [BY_NAME["play_aggregation"]])
-    apply_views(wiring.feast_config)
-    wiring.close()
+    found = worker_settings(streams_settings, monkeypatch, NAME)
+    apply_views(Wiring(found).feast_config)
     return found
-
-
-class Workers:
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._running: list[subprocess.Popen[bytes]] = []
-        self._logs: list[Path] = []
-
-    def start(self) -> None:
-        self._logs.append(self._folder / f"worker-{len(self._logs)}.log")
-        with self._logs[-1].open("wb") as log:
-            program = Path(sys.executable).with_name("overture")
-            self._running.append(
-                subprocess.Popen([program, "run", "play_aggregation"], env=os.environ, stdout=log, stderr=log)
-            )
-
-    def kill(self) -> None:
-        victim = self._running.pop(0)
-        victim.kill()
-        victim.wait()
-
-    def wait_working(self) -> None:
-        """Until the worker started last has its signal handlers and its groups: a stop before that just ends it."""
-        deadline = time.monotonic() + 60
-        while b" working " not in self._logs[-1].read_bytes():
-            assert time.monotonic() < deadline, self._logs[-1].read_text()
-            time.sleep(0.2)
-
-    def stop(self) -> list[int]:
-        self.wait_working()
-        for worker in self._running:
-            worker.send_signal(signal.SIGTERM)
-        codes = [worker.wait(60) for worker in self._running]
-        self._running.clear()
-        return codes
 
 
 @pytest.fixture
 def workers(tmp_path: Path) -> Iterator[Workers]:
-    found = Workers(tmp_path)
-    yield found
-    while found._running:
-        found.kill()
+    with closing(Workers(tmp_path, NAME)) as found:
+        yield found
 
 
 def make_plays(run: str) -> list[SongPlayed]:
@@ -181,11 +127,7 @@ def test_counts_are_exact_after_kills_and_replay(settings: Settings, workers: Wo
     wait_equal(settings, wanted)
 
     assert workers.stop() == [0, 0]
-    group = BY_NAME["play_aggregation"].group
-    admin = AdminClient(client_config(settings.kafka))
-    places = [TopicPartition(t.name, p, 0) for t in (topics.SONG_PLAYED, topics.SONG_COUNTED) for p in range(8)]
-    for future in admin.alter_consumer_group_offsets([ConsumerGroupTopicPartitions(group, places)]).values():
-        future.result()
+    rewind(settings, NAME)
     workers.start()
     extra = SongPlayed(**{**vars(plays[0]), "event_id": str(uuid.uuid4()), "user_id": f"{run}-u-last"})
     producer.produce(topics.SONG_PLAYED.name, key=extra.user_id.encode(), value=codec.encode(extra))

@@ -53,6 +53,8 @@ def part(partition: int, plays: int, offset: int, second: float = 0, song: str =
         plays=plays,
         completions=plays - 1,
         played_ms=10 * plays,
+        measured_plays=plays,
+        completion_sum=100 * plays,
         decayed_plays=float(plays),
         last_played_at=at(second),
         applied_offset=offset,

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
 from features.views import ITEM_VECTOR, recommender_items
+from models.bundled_recommender import BundledRecommender
+from models.content_vector import DIM
+from models.ranker import RankingWeights
+from models.recommender import Recommender
+from models.recommender_bundle import open_bundle
 from processors.item_mapping import item_mapping
 from processors.runtime.processor import Received
 from schemas import topics
 from schemas.common import Label
 from schemas.item import ItemChanged, ItemMapped
+from tests.bundles import DEBUG
 from tests.fakes.features import MemoryFeatures, MemoryVectors
 from tests.fakes.recommender import FakeRecommender
 from tests.fakes.runtime import NOW, MemoryState, at
@@ -20,7 +29,7 @@ ITEMS = recommender_items("r-1").name
 
 
 class Active:
-    def __init__(self, recommender: FakeRecommender | None) -> None:
+    def __init__(self, recommender: Recommender | None) -> None:
         self.recommender = recommender
         self.previous: str | None = None
 
@@ -30,7 +39,7 @@ async def at_once(function: Any, *args: Any) -> Any:
 
 
 class Desk:
-    def __init__(self, recommender: FakeRecommender | None) -> None:
+    def __init__(self, recommender: Recommender | None) -> None:
         self.active = Active(recommender)
         self.features = MemoryFeatures(now=lambda: at(1000))
         self.vectors = MemoryVectors()
@@ -75,6 +84,11 @@ def changed(item: str, *labels: str, seq: int = 1, change: Any = "published") ->
     )
 
 
+def without_content() -> float:
+    found = REGISTRY.get_sample_value("overture_recommend_fallbacks_total", {"reason": "item-without-content"})
+    return found or 0.0
+
+
 def desk(**changes: Any) -> Desk:
     return Desk(FakeRecommender(dim=64, **changes))
 
@@ -86,6 +100,8 @@ async def test_an_item_is_placed_by_its_content_and_a_trained_one_by_training() 
     assert await made.vector("old") == [0.5, 0.5, 0]
     assert (told["new"].source, told["new"].gates, told["new"].model_version) == ("content", {"tags": 1.5}, "r-1")
     assert (told["old"].source, told["old"].gates) == ("trained", {})
+    # a finer time than the topic keeps would make another row of a rebuild
+    assert told["new"].produced_at.microsecond % 1000 == 0
 
 
 async def test_a_batch_larger_than_the_network_takes_at_once() -> None:
@@ -97,9 +113,13 @@ async def test_a_batch_larger_than_the_network_takes_at_once() -> None:
 
 async def test_an_item_of_no_known_content_has_no_vector_and_is_told() -> None:
     made = desk()
-    [record] = await made.work(changed("odd"))
-    assert (record.change, record.vector) == ("published", ())
+    before = without_content()
+    told = {record.item_id: record for record in await made.work(changed("odd"), changed("known", "rock"))}
+    assert (told["odd"].change, told["odd"].vector) == ("published", ())
     assert await made.vector("odd") is None
+    assert without_content() == before + 1
+    await made.work(changed("known", seq=2, change="withdrawn"))
+    assert without_content() == before + 1
 
 
 async def test_withdrawn_and_late() -> None:
@@ -139,6 +159,19 @@ async def test_the_same_batch_twice_tells_the_same() -> None:
     first = await made.work(changed("a", "rock"))
     again = await made.work(changed("a", "rock"))
     assert [record.event_id for record in first] == [record.event_id for record in again]
+
+
+async def test_a_vector_that_is_not_finite_is_an_error_and_nothing_is_stored() -> None:
+    bundle = open_bundle(DEBUG)
+    made = Desk(BundledRecommender(bundle, RankingWeights()))
+    broken = changed("a", "calm")
+    nan = dataclasses.replace(broken, vector=(math.nan,) * DIM, vector_version=bundle.manifest.content_version)
+    with pytest.raises(ValueError, match="finite"):
+        await made.work(nan)
+    assert made.features.rows == {}
+    # alone, without the vector, its tags place it
+    [record] = await made.work(broken)
+    assert record.vector
 
 
 async def test_without_a_recommender_nothing_is_told() -> None:

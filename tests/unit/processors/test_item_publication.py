@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import UTC, datetime
 from typing import Any
 
@@ -113,6 +114,16 @@ def test_a_published_item() -> None:
     assert (change.uploader, change.title, change.song_id, change.language) == ("alice", "Dawn", "s1", "en")
     assert (change.labels, change.vector, change.vector_version, change.vectors) == (LABELS, (0.5, 0.5), "v1", VECTORS)
     assert (change.occurred_at, change.changed_at) == (at(0), status.changed_at)
+
+
+def test_where_a_post_stands_reaches_the_catalogue() -> None:
+    post = dataclasses.replace(upload(), kind="post", surface="moment")
+    for facts in ([post, moderated(), embedded()], [moderated(), embedded(), post]):
+        change = catalogue_change(merged(facts))
+        assert change is not None
+        assert change.surface == "moment"
+    erased = dataclasses.replace(withdrawn(), erase=True)
+    assert merged([post, moderated(), embedded(), erased]).surface == "none"
 
 
 def test_a_withdrawn_item_says_no_more_than_that() -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 import pytest
 
 from models.recommender_manifest import DatasetRef, Manifest, Measure, read_manifest
-from processors.tools.models_registry.gate import GateError, compare, require
+from processors.tools.models_registry.gate import GateError, compare, require, require_content
 from tests.bundles import DEBUG
 
 BASE = read_manifest((DEBUG / "manifest.json").read_bytes(), "manifest.json")
@@ -63,3 +64,12 @@ def test_the_first_version_needs_its_bars_only() -> None:
     assert [each.problem for each in compare(measured(recall(0.3, bar=0.3)), None)] == [""]
     with pytest.raises(GateError, match="bar"):
         require(measured(recall(0.2, bar=0.3)), None)
+
+
+def test_a_version_that_does_not_know_the_vectors_of_most_items_is_refused() -> None:
+    candidate = replace(BASE, content_version="new")
+    with pytest.raises(GateError, match="it knows content vectors new, which 1 of 4 published items have; 2 have old"):
+        require_content(candidate, Counter({"old": 2, "older": 1, "new": 1}))
+    for suits in ({}, {"new": 3, "old": 3}, {"new": 1}):
+        require_content(candidate, Counter(suits))
+    require_content(replace(candidate, content_version=""), Counter({"old": 2}))

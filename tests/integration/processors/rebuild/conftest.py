@@ -45,7 +45,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
             patch.setenv(name, value)
         found = Settings()
         with closing(SchemaRegistry(found.registry.url)) as registry:
-            needed = [BY_NAME[name] for name in ("item_indexing", "play_aggregation", "user_profile")]
+            needed = [BY_NAME[name] for name in ("item_indexing", "item_mapping", "play_aggregation", "user_profile")]
             topics_admin.apply(found.kafka, registry, needed)
         wiring = Wiring(found)
         apply(wiring.feast_config, wiring.milvus_config)

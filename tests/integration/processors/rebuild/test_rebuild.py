@@ -3,26 +3,39 @@
 from __future__ import annotations
 
 import threading
+from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import redis
 import typer
+from pymilvus import MilvusClient
 from typer.testing import CliRunner
 
 from features.ports import FeatureRow
-from features.views import ITEM_CONTENT
+from features.views import ITEM_CONTENT, ITEM_VECTOR, RECOMMENDER_ITEMS, recommender_items
+from models.recommender_bundle import open_bundle
 from processors.commands.features_rebuild import features_rebuild
+from processors.commands.models import app as models
 from processors.item_indexing import item_indexing
+from processors.item_mapping import item_mapping
 from processors.play_aggregation import play_aggregation
 from processors.runtime.wiring import Wiring
 from processors.tools.rebuild import groups
 from processors.tools.rebuild.run import Rebuilt, in_use, rebuild
 from processors.user_profile import user_profile
+from tests.bundles import DEBUG
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
-CONSUMED = {c.group: [t.name for t in c.consumes] for c in (item_indexing, play_aggregation, user_profile)}
+CONSUMED = {
+    c.group: [t.name for t in c.consumes] for c in (item_indexing, item_mapping, play_aggregation, user_profile)
+}
+
+
+DEBUG_VERSION = open_bundle(DEBUG).version
+PLACED = recommender_items(DEBUG_VERSION)
 
 
 def silent(*_: Any) -> None:
@@ -42,9 +55,17 @@ def done(world: Any, *names: str) -> bool:
     return all(not groups.look(kafka, name, groups.ends(kafka, CONSUMED[name])).lag for name in names)
 
 
+def promote() -> None:
+    """Put the debug recommender in use."""
+    for words in (["register", str(DEBUG)], ["promote", DEBUG_VERSION]):
+        done = CliRunner().invoke(models, words)
+        assert done.exit_code == 0, done.output
+
+
 def fill(world: Any) -> None:
     """Items first, so that the tastes of later plays know their vectors."""
-    world.start("item_indexing", "play_aggregation", "user_profile")
+    world.start(*(c.name for c in (item_indexing, item_mapping, play_aggregation, user_profile)))
+    promote()
     world.tell(12)
     ids = world.publish(40)
     world.publish(5, has=("joint", "text", "audio", "image"))
@@ -61,6 +82,8 @@ def test_rebuilt_is_what_was(world: Any) -> None:
     before = world.prints()
     assert set(before["item_content_v1"]) == set(before["content_joint_v1"]) == world.published
     assert (len(before["user_taste_v1"]), len(before["user_profile_v1"])) == (20, 12)
+    placed = {i for i in world.published if world.items[i].labels}
+    assert set(before["item_vector_v1"]) == set(before[PLACED.name]) == placed
 
     found = rebuilt(world)
     assert found.equal, found
@@ -71,11 +94,28 @@ def test_rebuilt_is_what_was(world: Any) -> None:
     with redis.Redis.from_url(world.settings.redis.url.get_secret_value()) as client:
         client.flushall()
     found = rebuilt(world)
-    assert sorted(found.nothing_before) == ["item_content_v1", "item_plays_v1", "user_profile_v1", "user_taste_v1"]
+    assert sorted(found.nothing_before) == [
+        "item_content_v1",
+        "item_plays_v1",
+        "item_vector_v1",
+        "user_profile_v1",
+        "user_taste_v1",
+    ]
     assert world.prints() == before
+    with closing(MilvusClient(world.settings.milvus.uri)) as client:
+        client.drop_alias(RECOMMENDER_ITEMS)
+        client.drop_collection(PLACED.name)
+    found = rebuilt(world, ITEM_VECTOR.name, PLACED.name)
+    assert found.nothing_before == [PLACED.name]
+    assert found.equal, found
+    assert world.prints() == before
+    assert not found.lag
+    with closing(MilvusClient(world.settings.milvus.uri)) as client:
+        assert client.describe_alias(RECOMMENDER_ITEMS)["collection_name"] == PLACED.name
 
     # differences are found, each by its name
     lost, other, *_ = sorted(world.published)
+    mapped = min(placed)
 
     async def harm(wiring: Wiring) -> None:
         row = (await wiring.feature_reader.read_old_too(ITEM_CONTENT.name, [other]))[0]
@@ -83,6 +123,11 @@ def test_rebuilt_is_what_was(world: Any) -> None:
         await wiring.feature_writer.delete(ITEM_CONTENT.name, [lost, other])
         odd = FeatureRow(other, row.at, {**row.values, "title": "other"})
         await wiring.feature_writer.push(ITEM_CONTENT.name, [odd, FeatureRow("stray", row.at, {"title": "x"})])
+        stray = (await wiring.vector_index.fetch(PLACED.name, [mapped]))[mapped]
+        await wiring.feature_writer.delete(ITEM_VECTOR.name, [mapped])
+        await wiring.vector_index.upsert(PLACED.name, [replace(stray, vector=-stray.vector)])
+        # what is not in the state of item_mapping is nobody's
+        await wiring.vector_index.upsert(PLACED.name, [replace(stray, id="stray")])
         stored.scalars["kind"] = "video"
         await wiring.vector_index.upsert("content_text_v1", [stored])
 
@@ -96,6 +141,9 @@ def test_rebuilt_is_what_was(world: Any) -> None:
         "item_content_v1: missing: stray",
         f"item_content_v1: {other} differs in title",
         f"content_text_v1: {other} differs in kind",
+        f"item_vector_v1: new: {mapped}",
+        f"{PLACED.name}: {mapped} differs in vector",
+        f"{PLACED.name}: missing: stray",
         "not equal to before",
     ):
         assert line in answer.output, answer.output

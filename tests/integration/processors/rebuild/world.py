@@ -26,7 +26,7 @@ from processors.runtime.kafka import producer_config
 from processors.runtime.settings import Settings
 from processors.runtime.wiring import Wiring
 from processors.tools.rebuild.fingerprints import Prints
-from processors.tools.rebuild.run import targets
+from processors.tools.rebuild.run import recommender_in_use, targets
 from processors.tools.rebuild.stores import Stores
 from schemas import topics
 from schemas.common import Label
@@ -114,7 +114,8 @@ class World:
                 seq=seq,
                 uploader="u-é界",
                 title=f"Title {seq}",
-                labels=(Label(name="jazz", score=0.5),) if self.dice.random() < 0.5 else (),
+                # the debug recommender places what has this tag
+                labels=(Label(name="calm", score=0.5),) if self.dice.random() < 0.5 else (),
                 language="" if self.dice.random() < 0.5 else "fr",
                 vector=tuple(arrays["joint"].tolist()),
                 vector_version="v1",
@@ -198,9 +199,8 @@ class World:
 
         async def read(wiring: Wiring) -> dict[str, Prints]:
             stores = Stores(wiring.feature_reader, wiring.feature_writer, wiring.vector_index)
-            return {
-                name: await stores.prints(target) for name, target in targets().items() if name in names or not names
-            }
+            every = targets((await recommender_in_use(wiring)).in_use)
+            return {name: await stores.prints(target) for name, target in every.items() if name in names or not names}
 
         return self.run(read)
 

@@ -46,6 +46,7 @@ def test_a_field_of_a_section(monkeypatch: pytest.MonkeyPatch) -> None:
         ("OVERTURE_MODERATION__NSFW_REJECT", "1.5"),
         ("OVERTURE_KAFKA__SESSION_TIMEOUT_S", "1"),
         ("OVERTURE_HTTP__PORT", "65536"),
+        ("OVERTURE_EMBEDDING__URL", "https://llm.example"),
     ],
 )
 def test_what_is_misspelt_or_out_of_range_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:

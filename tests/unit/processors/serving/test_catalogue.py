@@ -12,9 +12,10 @@ from processors.serving.catalogue import CatalogueSnapshot
 from processors.serving.decoding import Decoder
 from processors.serving.where import Where
 from schemas.errors import BadEventError
+from schemas.interaction import ExposuresCounted
 from schemas.play import PlayAggregate, SongCounted
-from schemas.topics import ITEM_CHANGED, PLAY_AGGREGATED, SONG_COUNTED
-from tests.fakes.serving import DIM, NOW, counted, item, no_registry, numbered_codec
+from schemas.topics import EXPOSURES_COUNTED, ITEM_CHANGED, PLAY_AGGREGATED, SONG_COUNTED
+from tests.fakes.serving import DIM, NOW, counted, item, no_registry, numbered_codec, shown
 
 X, Y = np.eye(DIM, dtype=np.float32)[:2]
 NOW_MS = int(NOW.timestamp() * 1000)
@@ -31,6 +32,8 @@ def tell(catalogue: CatalogueSnapshot, *records) -> None:
     for record in records:
         if isinstance(record, SongCounted):
             catalogue.apply(SONG_COUNTED.name, record.song_id, CODEC.encode(record))
+        elif isinstance(record, ExposuresCounted):
+            catalogue.apply(EXPOSURES_COUNTED.name, record.item_id, CODEC.encode(record))
         else:
             catalogue.apply(ITEM_CHANGED.name, record.item_id, CODEC.encode(record))
 
@@ -153,6 +156,52 @@ def test_counts_that_come_before_the_item_are_kept() -> None:
     assert near(catalogue, cold=False) == ["a"]
 
 
+def test_an_item_leaves_cold_by_plays_or_by_exposures() -> None:
+    catalogue = snapshot(cold_exposures=100)
+    tell(catalogue, *(item(each) for each in ("new", "played", "shown", "almost")), counted("played", 10))
+    tell(catalogue, shown("shown", 60, 0), shown("shown", 40, 1), counted("almost", 9), shown("almost", 99))
+    assert set(near(catalogue, cold=True)) == {"new", "almost"}
+    assert set(near(catalogue, cold=False)) == {"played", "shown"}
+    assert catalogue.pick(["new", "played", "shown", "almost"], None).cold.tolist() == [True, False, False, True]
+
+
+def test_exposures_are_replaced_within_a_partition_and_kept_for_the_item_to_come() -> None:
+    catalogue = snapshot(cold_exposures=100)
+    tell(catalogue, shown("a", 99, offset=7), shown("a", 60, offset=3), shown("a", 99, offset=7), item("a"))
+    assert near(catalogue, cold=True) == ["a"]
+    tell(catalogue, shown("a", 100, offset=8))
+    assert near(catalogue, cold=False) == ["a"]
+    tell(catalogue, item("a", (), change="withdrawn", seq=2), item("a", seq=3))
+    assert near(catalogue, cold=False) == ["a"]
+
+
+def test_without_a_number_of_exposures_nothing_is_cold() -> None:
+    catalogue = snapshot(cold_exposures=0)
+    tell(catalogue, item("a"))
+    assert (near(catalogue, cold=False), near(catalogue, cold=True)) == (["a"], [])
+
+
+def test_the_index_moves_an_item_that_was_shown_enough() -> None:
+    catalogue = snapshot(exact_below=0)
+    tell(catalogue, item("a"), item("b"))
+    assert catalogue.index_stale(10) == 2
+    tell(catalogue, shown("a", 99))
+    assert catalogue.index_stale(10) == 0
+    tell(catalogue, shown("a", 100, offset=2))
+    assert near(catalogue, cold=False) == ["a"]
+    assert catalogue.index_stale(10) == 1
+    assert (near(catalogue, cold=False), near(catalogue, cold=True)) == (["a"], ["b"])
+
+
+def test_impossible_exposures_are_refused() -> None:
+    catalogue = snapshot()
+    tell(catalogue, item("a"))
+    for number in (-1, 2**50):
+        with pytest.raises(BadEventError, match="impossible"):
+            tell(catalogue, shown("a", number))
+    assert near(catalogue, cold=True) == ["a"]
+
+
 def test_totals_of_the_state_topic_feed_the_counts_too() -> None:
     catalogue = snapshot()
     tell(catalogue, item("a"))
@@ -268,7 +317,15 @@ def test_a_change_that_overtakes_the_index_is_not_lost() -> None:
 
 @pytest.mark.parametrize(
     "impossible",
-    [{"plays": 2**50}, {"plays": -1}, {"completions": 2**62}, {"decayed_plays": float("nan")}],
+    [
+        {"plays": 2**50},
+        {"plays": -1},
+        {"completions": 2**62},
+        {"decayed_plays": float("nan")},
+        {"measured_plays": 2**50},
+        {"measured_plays": 2**48, "completion_sum": 2**49},
+        {"measured_plays": 1, "completion_sum": 10_001},
+    ],
 )
 def test_impossible_counts_are_refused_before_they_spoil_a_sum(impossible: dict[str, float]) -> None:
     """Two of them did not fit into the column, and each later count of the song failed, too. Found by fuzzing."""

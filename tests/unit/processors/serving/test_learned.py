@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from features.last_plays import LastPlays
 from features.ports import FeatureRow
 from features.views import USER_PROFILE, USER_TASTE
 from processors.runtime.experiment_settings import ArmParameters, Experiment, ExperimentArm, Experiments
@@ -14,6 +17,8 @@ from processors.serving.candidates import REASONS
 from processors.serving.diversity import maximal_marginal_relevance
 from processors.serving.learned_keeper import LearnedKeeper
 from processors.serving.learned_space import LearnedSpace
+from processors.serving.learned_user import LearnedUsers
+from processors.serving.user_reader import UserContext
 from schemas.common import Label
 from tests.fakes.recommender import FakeRecommender
 from tests.fakes.serving import NOW, Service, counted, item
@@ -40,7 +45,8 @@ def service(recommender: FakeRecommender | None = None, settings: Settings | Non
 
 
 def plays(made: Service, user: str, *items: str) -> None:
-    values = {"recent_items": list(items), "plays": len(items), "recent_completions": np.ones(len(items), np.float32)}
+    played = LastPlays.of(list(reversed(items)), [1.0] * len(items), list(range(len(items))))
+    values = {"plays": len(items), "last_plays": played.packed()}
     made.features.rows[USER_TASTE.name, user] = FeatureRow(user, NOW, values)
 
 
@@ -60,7 +66,7 @@ TRAINED = {
 async def test_trained_items_are_learned_others_mapped_and_the_rest_filled_up() -> None:
     made = service(FakeRecommender(trained=TRAINED, boundary=0.5))
     plays(made, "u", "rock-warm-0")
-    found = await ask(made, limit=20)
+    found = await ask(made, limit=6)
     reasons = {each["item_id"]: each["reason"] for each in found["items"]}
     assert reasons["rock-warm-1"] == "learned"
     assert reasons["rock-cold-0"] == reasons["rock-cold-1"] == "mapped"
@@ -84,6 +90,14 @@ async def test_recall_holds_the_quota_and_the_boundary() -> None:
     assert {each["item_id"] for each in answer["items"] if each["cold"]} <= {"plain"}
 
 
+async def test_what_the_boundary_refuses_fills_a_list_that_is_too_short() -> None:
+    made = service(FakeRecommender(trained=TRAINED, boundary=0.5))
+    plays(made, "u", "rock-warm-0")
+    reasons = {each["item_id"]: each["reason"] for each in (await ask(made, limit=8))["items"]}
+    assert len(reasons) == 8
+    assert {reasons[item] for item in ("jazz-cold-0", "jazz-cold-1", "folk-cold") if item in reasons} == {"taste"}
+
+
 async def test_where_the_boundary_refuses_all_there_is_they_are_better_than_nothing() -> None:
     made = Service()
     for number in range(3):
@@ -99,6 +113,19 @@ async def test_without_plays_the_profile_decides() -> None:
     async with made.client() as client:
         answer = await client.post("/v1/recall", json={"user": "u", "limit": 2})
     assert answer.json()["items"][0]["item_id"] == "folk-cold"
+
+
+def test_a_user_is_placed_once_a_request_and_anew_for_the_next() -> None:
+    catalogue = service(FakeRecommender(trained=TRAINED)).catalogue
+    space, users = catalogue.learned, LearnedUsers(catalogue)
+    assert space is not None
+    user = UserContext("u", played=("rock-warm-0",), completion=(1.0,), space=space)
+    placed = users.place(space, user, NOW)
+    assert users.place(space, user, NOW) is placed
+    assert placed.vector.tolist() == [1.0, 0.0, 0.0]
+    following = replace(user, played=("jazz-warm-0",))
+    assert users.place(space, following, NOW).vector.tolist() == [0.0, 1.0, 0.0]
+    assert users.place(space, user, NOW).vector.tolist() == [1.0, 0.0, 0.0]
 
 
 async def test_before_a_recommender_is_published_the_baseline_answers() -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from datetime import timedelta
 
 import httpx
 import numpy as np
 import pytest
 
+from features.last_plays import unpacked
 from features.ports import FeatureRow, VectorRow
 from processors.serving import user_reader
 from processors.serving.candidates import Candidates
@@ -133,6 +135,26 @@ async def test_kind() -> None:
     assert sorted(ids(answer)) == ["cold0", "cold1", "cold2", "cold3"]
 
 
+async def test_the_feed_holds_posts_of_the_places_asked_for() -> None:
+    service = filled()
+    for number, place in enumerate(("none", "comment", "moment", "fan_group")):
+        service.tell(item(f"post-{place}", kind="post", surface=place))
+        if number % 2:
+            service.tell(counted(f"post-{place}", 50))
+    asked = {"user": "u", "surface": "community-feed", "limit": 50}
+    assert len(ids(await recommend(service, **asked))) == 4
+    assert ids(await recommend(service, **asked, place="moment")) == ["post-moment"]
+    assert set(ids(await recommend(service, **asked, place=["comment", "fan_group"]))) == {
+        "post-comment",
+        "post-fan_group",
+    }
+    assert ids(await recommend(service, **asked, place="dynamic")) == []
+    service.tell(item("post-moment", kind="post", surface="dynamic", seq=2))
+    assert ids(await recommend(service, **asked, place="dynamic")) == ["post-moment"]
+    refused = await get(service, "/v1/recommendations", user="u", place=["moment", "cellar"])
+    assert [each["parameter"] for each in refused.json()["errors"]] == ["place"]
+
+
 async def test_one_partition_fills_up_the_other() -> None:
     only_cold = Service()
     for n in range(5):
@@ -179,6 +201,8 @@ async def test_withdrawn_items_are_never_answered() -> None:
         {"user": "u", "limit": "9" * 5000},
         {"user": "u", "kind": "unknown"},
         {"user": "u", "own": "perhaps"},
+        {"user": "u", "place": "none"},
+        {"user": "u", "place": ["moment", "cellar"]},
     ],
 )
 async def test_bad_parameters(params: dict) -> None:
@@ -254,7 +278,7 @@ async def test_features() -> None:
     assert row["entity_id"] == "u"
     assert row["at"] == "2026-11-21T08:00:00Z"
     assert row["values"]["vector"] == [1.0, 0.5, 0.0, 0.0]
-    assert row["values"]["recent_items"] == ["a"]
+    assert unpacked(base64.b64decode(row["values"]["last_plays"])).items == ["a"]
     for path, status, code in (
         ("user_taste_v1/ghost", 404, "feature-missing"),
         ("no_view/u", 404, "view-unknown"),

@@ -17,7 +17,7 @@ STACK       := $(BIN)/python -m infra.local.stack
 # what `make models` calls, and what `make check` calls, one command a line
 MODELS      := $(BIN)/python -m models.build
 TESTS       ?= tests
-BENCHES     ?= play_aggregation recallable decode_pass reads growth verify
+BENCHES     ?= play_aggregation recallable decode_pass reads learned_reads growth verify
 # of each property; a decoder has three or four of them
 FUZZ_CASES  ?= 34000
 define CHECKS
@@ -33,7 +33,7 @@ export CHECKS
 
 step = @printf '\033[1m==>\033[0m %s\n' "$(1)"
 
-.PHONY: help run up down status demo test check check-deploy models train train-env test-train test-faults test-hostile bench bench-peers fuzz browser system env jars setup
+.PHONY: help run up down status demo demo-bundle test check check-deploy models train train-env test-train test-faults test-hostile bench bench-peers fuzz browser system env jars setup
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -54,6 +54,9 @@ status: ## Show the programs of the local stack
 
 demo: ## Run the demo against the running stack
 	@$(BIN)/python -m infra.demo
+
+demo-bundle: train-env ## Make the demo's recommender again, on an empty running stack
+	@$(BIN)/python -m infra.demo.teach --train $(TRAIN)/bin/overture
 
 test: setup browser ## Run all tests (TESTS=tests/unit for a part)
 	$(call step,tests)
@@ -79,8 +82,9 @@ test-faults: setup ## Break the system on purpose, most of an hour; writes docs/
 test-hostile: setup ## Send the hostile corpus through the sandbox and through the running system
 	@$(BIN)/pytest -o addopts='--import-mode=importlib --strict-markers -ra' -s tests/hostile
 
-bench: setup bench-peers ## Measure speed against peers; writes docs/bench
+bench: setup bench-peers train-env ## Measure speed against peers; writes docs/bench
 	@for bench in $(BENCHES); do $(BIN)/python -m tests.bench.$$bench; done
+	@$(TRAIN)/bin/python -m tests.bench.ranker
 
 # Quix Streams pins another confluent-kafka than ours, so the peers live in an environment of their own
 bench-peers: $(UV)

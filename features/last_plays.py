@@ -18,6 +18,8 @@ from schemas.errors import BugError
 
 LAST_PLAYS = 200
 """Plays of a user that are kept one by one."""
+TASTE_PLAYS = 50
+"""The newest of them, whose items' contents make up a taste: their vectors are read anew for each batch."""
 COUNT = struct.Struct("<H")
 
 

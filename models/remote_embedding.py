@@ -11,6 +11,7 @@ import base64
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from types import TracebackType
 from typing import Self
 
@@ -28,7 +29,11 @@ _BYTES_A_NUMBER = 64
 _BYTES_AROUND = 1 << 16
 _FORMATS = ((b"\xff\xd8\xff", "image/jpeg"), (b"\x89PNG\r\n\x1a\n", "image/png"), (b"RIFF", "image/webp"))
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
-_TRY_AGAIN = {httpx.codes.REQUEST_TIMEOUT, httpx.codes.TOO_EARLY, httpx.codes.TOO_MANY_REQUESTS}
+_TRY_AGAIN = {
+    httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN, httpx.codes.NOT_FOUND,
+    httpx.codes.REQUEST_TIMEOUT, httpx.codes.TOO_EARLY, httpx.codes.TOO_MANY_REQUESTS,
+}  # fmt: skip
+"""Not the prompt's fault: a key or a model that is being changed, a server that is busy."""
 
 
 AWAY = "embedding-unavailable"
@@ -91,10 +96,10 @@ class RemoteEmbedder:
 
     def __init__(self, endpoint: Endpoint) -> None:
         address = httpx.URL(endpoint.url)
-        if address.scheme not in ("http", "https") or not address.host:
-            raise ValueError(f"{endpoint.url}: no address of a server")
         if address.userinfo:
             raise ValueError(f"{address.host}: an address holds no credentials, the key is a setting of its own")
+        if address.scheme not in ("http", "https") or not address.host:
+            raise ValueError(f"{endpoint.url}: no address of a server")
         if endpoint.api_key is not None and address.scheme != "https" and address.host not in _LOOPBACK:
             raise ValueError(f"{endpoint.url}: a key is sent over https only")
         headers = {}
@@ -106,8 +111,9 @@ class RemoteEmbedder:
 
     @property
     def version(self) -> str:
-        """Model and template; the server's own name for the model is all that is known of it."""
-        return versioned(f"{self._endpoint.model}@remote")
+        """Model, how it is asked, and template; the server's own name for the model is all that is known of it."""
+        asked = f"{self.dim}\n{self.reads_pictures}\n{self._endpoint.instruction}"
+        return versioned(f"{self._endpoint.model}@remote-{blake2b(asked.encode(), digest_size=4).hexdigest()}")
 
     @property
     def dim(self) -> int:
@@ -127,7 +133,8 @@ class RemoteEmbedder:
 
         Raises:
             ValueError: A picture is too large or of a format that the protocol does not carry.
-            UnavailableError: The server cannot be reached, is too slow, or says to come back (408, 425, 429, 5xx).
+            UnavailableError: The server cannot be reached, is too slow, or says what another try may heal (401, 403,
+                404, 408, 425, 429, 5xx).
             EmbeddingRefusedError: Any other status, or an answer without exactly one finite vector of the right width
                 for each prompt.
         """

@@ -32,6 +32,8 @@ _ARTISTS = ("artist", "album_artist", "performer", "composer")
 _YEARS = ("date", "year", "originaldate", "originalyear")
 _ABOUT = ("description", "synopsis", "comment")
 _LYRICS = ("lyrics", "unsyncedlyrics")
+_LYRICS_IN = "lyrics-"
+"""Before the language, as PyAV names what an MP3 holds."""
 Scores = NDArray[np.float32]
 
 
@@ -49,7 +51,7 @@ def upload_song(event: MediaAnalysed, said: EmbeddedText) -> Song | None:
         year=_year(_first(tags, _YEARS)),
         keywords=(*event.tags, *filter(None, [tags.get("genre", "")])),
         about=event.text.strip() or _first(tags, (*_ABOUT, "album")),
-        lyrics=_first(tags, _LYRICS) or said.subtitles,
+        lyrics=_lyrics(tags) or said.subtitles,
     )
     words = (song.title, song.by, song.about, song.lyrics, *song.keywords)
     return song if any(one_line(word, NAME_CHARS) for word in words) else None
@@ -62,6 +64,10 @@ def with_media(song: Song, heard: AudioFeatures | None, seen: ImageFeatures | No
         instruments=() if heard is None else _instruments(heard),
         tags={"picture": () if seen is None else _seen(seen), "sound": () if heard is None else _heard(heard)},
     )
+
+
+def _lyrics(tags: Mapping[str, str]) -> str:
+    return _first(tags, (*_LYRICS, *(name for name in tags if name.startswith(_LYRICS_IN))))
 
 
 def _first(tags: Mapping[str, str], names: Sequence[str]) -> str:

@@ -187,7 +187,7 @@ def embed(event: MediaAnalysed, blob: bytes | None, encoders: Encoders) -> Embed
     text = found["text"][0] if "text" in found else None
     prompt = None
     if song is not None:
-        picture = thumbnail(arrays) if arrays and encoders.prompts.reads_pictures else None
+        picture = thumbnail(arrays) if "frames" in arrays and encoders.prompts.reads_pictures else None
         shown = Prompt(song_prompt(with_media(song, heard, seen)), picture)
         same = shown == Prompt(words or "") and encoders.prompts.version == encoders.versions["text"]
         prompt = text if same else encoders.prompts.embed([shown])[0]

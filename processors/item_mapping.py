@@ -72,13 +72,15 @@ async def item_mapping(
     newest = _newest(events, state)
     published = [item for item in newest if item.change == "published"]
     told = await offload(place, recommender, published)
-    FALLBACKS.labels("item-without-content").inc(sum(not record.vector for record in told))
+    unplaced = sum(not record.vector for record in told)
     gone = [withdrawn(item) for item in newest if item.change == "withdrawn"]
     told += gone
     await store_vectors(told, published, recommender.version, vector_index)
     if previous is not None:
         await store_vectors(gone, [], previous, vector_index)
     await store_features(told, feature_writer)
+    # behind the stores: while one is away all this is tried again and again
+    FALLBACKS.labels("item-without-content").inc(unplaced)
     return [Emit(ITEM_MAPPED, record.item_id, record) for record in told]
 
 

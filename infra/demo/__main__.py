@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from infra.demo import screen
+from infra.demo import recommender, screen
 from infra.demo.checks import failures
 from infra.demo.client import Service
 from infra.demo.errors import DemoError
@@ -50,7 +50,8 @@ def main(
         with Journal(console, folder / LOG) as journal:
             items = _prepare(folder / "files", journal)
             key = settings.auth.client_key.get_secret_value() if settings.auth.client_key else ""
-            code = 0 if prepare_only else asyncio.run(_run(Service(address, key=key), items, folder, journal))
+            scenario = Scenario(Service(address, key=key), items, journal, folder / "items.json")
+            code = 0 if prepare_only else asyncio.run(_run(scenario, journal, local=not url))
     except (DemoError, ValidationError) as error:
         console.print("[bold red]error:[/] ", end="")
         console.print(str(error), markup=False)
@@ -73,15 +74,23 @@ def _prepare(folder: Path, journal: Journal) -> tuple[Item, ...]:
     return items
 
 
-async def _run(service: Service, items: tuple[Item, ...], folder: Path, journal: Journal) -> int:
-    start = time.monotonic()
+async def _run(scenario: Scenario, journal: Journal, *, local: bool) -> int:
+    """Each step.
+
+    Args:
+        scenario: Of these.
+        journal: What is shown.
+        local: Whether the service is that of the settings, so that a recommender may be put in use.
+    """
+    start, service, run = time.monotonic(), scenario.service, scenario.run
     async with service:
-        scenario = Scenario(service, items, journal, folder / "items.json")
-        run = scenario.run
         journal.note(f"run {run.run_id} at {service.address}")
         with journal.console.status(f"waiting for {service.address}"):
             await scenario.wait_ready()
             await scenario.tidy()
+        if local:
+            with journal.console.status("a recommender is put in use"):
+                await recommender.ensure(journal.note)
         try:
             with _live(run, journal.console):
                 await scenario.upload_all()

@@ -17,6 +17,7 @@ def failures(run: Run) -> list[str]:
         *_shares(run),
         *(line for heard in run.heard for line in _listener(heard, run)),
         *_difference(run),
+        *_learned(run),
         *_withdrawal(run),
     ]
 
@@ -87,6 +88,18 @@ def _difference(run: Run) -> Iterator[str]:
     firsts = [tuple(found.item_id for found in heard.answer.items) for heard in run.heard if heard.answer.items]
     if len(firsts) > 1 and len(set(firsts)) == 1:
         yield "every listener gets the same list"
+
+
+def _learned(run: Run) -> Iterator[str]:
+    """A recommender in use places an unplayed item, and says why."""
+    used = {heard.answer.model_version for heard in run.heard} - {""}
+    explained = [(heard.explained, heard.explanation) for heard in run.heard if heard.explanation is not None]
+    if used and not explained:
+        yield f"{', '.join(sorted(used))} is in use, yet it placed no unplayed item by its content"
+    tracks = run.by_media_id()
+    for media_id, why in explained:
+        if not why.parts or not why.neighbours:
+            yield f"{tracks[media_id].item.title}: the reason of its place names no part of its content or no neighbour"
 
 
 def _withdrawal(run: Run) -> Iterator[str]:

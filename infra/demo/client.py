@@ -227,8 +227,9 @@ class Service:
         return _document(Explanation, _good(answer))
 
     async def recall(self, user: str, limit: int) -> Answer:
-        """Candidates for a user."""
-        return _document(Answer, _good(await self._send("POST", "/v1/recall", json={"user": user, "limit": limit})))
+        """Candidates for a user by content alone, so that no recommender's boundary keeps new items from him."""
+        asked = {"user": user, "limit": limit, "recaller": "content"}
+        return _document(Answer, _good(await self._send("POST", "/v1/recall", json=asked)))
 
     async def features(self, view: str, entity: str) -> dict[str, Any]:
         """Values of one row of a feature view; empty when there is none yet."""

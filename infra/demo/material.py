@@ -75,7 +75,13 @@ LISTENERS = (
         {"chopin": 1.0, "mozart": 0.96, "corelli": 0.93, "aloha": 0.08},
         frozenset({"bach", "haydn"}),
     ),
-    Listener("ben", "videos", {"bunny": 1.0, "bikes": 0.97, "chorale": 0.05}, frozenset({"carphone"})),
+    # a meadow and a street: by content both are the open air as much as they are films
+    Listener(
+        "ben",
+        "films and the open air",
+        {"bunny": 1.0, "bikes": 0.97, "chorale": 0.05},
+        frozenset({"carphone", "lake", "china"}),
+    ),
     Listener(
         "cleo",
         "pictures and posts of nature",

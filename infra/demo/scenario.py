@@ -69,7 +69,7 @@ class Scenario:
             [Heard(listener, f"{listener.name}-{run_id}") for listener in LISTENERS],
         )
         self.titles: dict[str, str] = {}
-        self._service = service
+        self.service = service
         self._journal = journal
         self._remembered = remembered
         self._pace = pace or Pace()
@@ -81,15 +81,15 @@ class Scenario:
             DemoError: it cannot be used in time.
         """
         async for _ in self._polls(self._pace.ready):
-            unready = await self._service.unready_parts()
+            unready = await self.service.unready_parts()
             if not unready:
                 return
-        raise DemoError(f"{self._service.address} is not ready: {', '.join(unready)}; `make up` starts the stack")
+        raise DemoError(f"{self.service.address} is not ready: {', '.join(unready)}; `make up` starts the stack")
 
     async def tidy(self) -> None:
         """Withdraw what earlier runs have left, so that each run meets the same catalogue."""
         left: list[str] = json.loads(self._remembered.read_text()) if self._remembered.exists() else []
-        known = [media_id for media_id in left if await self._service.withdraw(media_id)]
+        known = [media_id for media_id in left if await self.service.withdraw(media_id)]
         if known:
             self._journal.note(f"withdrew {len(known)} items of an earlier run")
             async for _ in self._polls(self._pace.withdrawal):
@@ -131,13 +131,13 @@ class Scenario:
             if not unlabelled:
                 return
             for track in unlabelled:
-                track.media = await self._service.media(track.media_id)
+                track.media = await self.service.media(track.media_id)
 
     async def play(self) -> None:
         """Post the listeners' plays and wait until what they are offered follows them."""
         plays = [play for heard in self.run.heard for play in self._plays(heard)]
         if plays:
-            self._journal.note(f"{await self._service.play(plays)} plays accepted")
+            self._journal.note(f"{await self.service.play(plays)} plays accepted")
         start = time.monotonic()
         async for _ in self._polls(self._pace.taste):
             for heard in self.run.heard:
@@ -155,13 +155,13 @@ class Scenario:
             return
         track = next((track for track in unplayed if track.item.key == WITHDRAWN), unplayed[-1])
         withdrawal = self.run.withdrawal = Withdrawal(track)
-        await self._service.withdraw(track.media_id)
+        await self.service.withdraw(track.media_id)
         start = time.monotonic()
         async for _ in self._polls(self._pace.withdrawal):
             if withdrawal.gone_s is None and track.media_id not in self._recalled(await self._ask_recall()):
                 withdrawal.gone_s = time.monotonic() - start
                 self._journal.note(f"{track.item.title}: gone {withdrawal.gone_s:.2f} s after its withdrawal")
-            track.media = await self._service.media(track.media_id)
+            track.media = await self.service.media(track.media_id)
             withdrawal.state = track.media.state
             if withdrawal.gone_s is not None and withdrawal.state == "deleted":
                 return
@@ -170,7 +170,7 @@ class Scenario:
 
     async def _upload(self, track: Track) -> None:
         item = track.item
-        answer = await self._service.upload(item, f"demo-{self.run.run_id}", f"demo-{self.run.run_id}-{item.key}")
+        answer = await self.service.upload(item, f"demo-{self.run.run_id}", f"demo-{self.run.run_id}-{item.key}")
         if isinstance(answer, Refusal):
             track.refusal = answer
             self._journal.note(f"{item.title}: refused with {answer.status} {answer.code}: {answer.detail}")
@@ -180,7 +180,7 @@ class Scenario:
         self._journal.note(f"{item.title}: accepted as {answer}")
 
     async def _watch(self, track: Track) -> None:
-        async for media in self._service.watch(track.media_id):
+        async for media in self.service.watch(track.media_id):
             self._report(track, media)
             track.media = media
 
@@ -211,7 +211,7 @@ class Scenario:
             await asyncio.sleep(self._pace.between_polls)
 
     async def _ask_recall(self) -> Answer:
-        return await self._service.recall(f"nobody-{self.run.run_id}", RECALL_LIMIT)
+        return await self.service.recall(f"nobody-{self.run.run_id}", RECALL_LIMIT)
 
     @staticmethod
     def _recalled(answer: Answer) -> set[str]:
@@ -247,8 +247,8 @@ class Scenario:
 
     async def _follows(self, heard: Heard) -> bool:
         """Whether all plays of a listener are counted and the answer comes from their taste."""
-        counted = (await self._service.features("user_taste_v1", heard.user)).get("plays", 0)
-        heard.answer = await self._service.recommendations(heard.user, LIST_LENGTH)
+        counted = (await self.service.features("user_taste_v1", heard.user)).get("plays", 0)
+        heard.answer = await self.service.recommendations(heard.user, LIST_LENGTH)
         tasted = any(found.reason in FOLLOWING for found in heard.answer.items)
         return counted >= len(self._plays(heard)) > 0 and tasted and not heard.answer.degraded
 
@@ -256,7 +256,7 @@ class Scenario:
         """The lists as they are once all plays are counted, with the titles of items of other uploads."""
         ours = self.run.by_media_id()
         for heard in self.run.heard:
-            heard.answer = await self._service.recommendations(heard.user, LIST_LENGTH)
+            heard.answer = await self.service.recommendations(heard.user, LIST_LENGTH)
             for found in heard.answer.items:
                 await self._learn_title(found.item_id, ours)
             await self._explain(heard, ours)
@@ -266,14 +266,14 @@ class Scenario:
         mapped = (found.item_id for found in heard.answer.items if found.reason == "mapped" and found.item_id in ours)
         heard.explained = next(mapped, "")
         if heard.explained:
-            heard.explanation = await self._service.explain(heard.user, heard.explained)
+            heard.explanation = await self.service.explain(heard.user, heard.explained)
         if heard.explanation is not None:
             for near in (*heard.explanation.neighbours, *heard.explanation.played):
                 await self._learn_title(near.item_id, ours)
 
     async def _learn_title(self, item_id: str, ours: Mapping[str, Track]) -> None:
         if item_id not in ours and item_id not in self.titles:
-            self.titles[item_id] = await self._service.title(item_id)
+            self.titles[item_id] = await self.service.title(item_id)
 
     async def _polls(self, limit_s: float) -> AsyncIterator[None]:
         """One turn now, then one after each pause until the time is up."""

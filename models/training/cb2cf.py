@@ -41,6 +41,8 @@ from models.training.ranking_metrics import list_metrics, ranked
 Vectors = NDArray[np.float32]
 Rows = NDArray[np.int64]
 CUT = 20
+TOLD = 1e-12
+"""Variance below which a part tells nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +165,9 @@ class Lesson:
         raw, self.present = torch.from_numpy(content.parts[order]), torch.from_numpy(content.present[order]).float()
         module.middle.copy_(_mean_of_present(raw, self.present))
         spread = _mean_of_present((raw - module.middle).square().sum(2, keepdim=True), self.present)  # [M, 1]
-        module.scale.copy_(spread[:, 0].clamp(min=1e-12).rsqrt())
+        # a part that no item has, or that all have alike, says nothing about items to come
+        told = spread[:, 0] > TOLD
+        module.scale.copy_(torch.where(told, spread[:, 0].clamp(min=TOLD).rsqrt(), torch.zeros(())))
         self.parts = module.standard(raw, self.present)  # [W, M, 64]
         self.users, self.items = torch.from_numpy(backbone.users), torch.from_numpy(backbone.items[order])
         weight = (np.asarray(self.plays.sum(axis=0), np.float64).ravel() + 1.0) ** config.popularity

@@ -153,7 +153,8 @@ def solve(
     count = len(kernel.dual)
     kernel.weight, kernel.rate = _relevance(parts, present, vectors, weight, energy, config)
     parts, present, vectors, weight = parts[:count], present[:count], vectors[:count], weight[:count]
-    kernel.places, kernel.known = parts, present
+    # copies: a view of a larger tensor cannot be kept as a file
+    kernel.places, kernel.known = parts.clone(), present.clone()
     similar = product(kernel.near(parts), kernel.weight * present).double().numpy()  # [L, L]
     root = weight.double().sqrt().numpy()  # [L]
     kernel.offset = _mean(vectors, weight)

@@ -111,9 +111,14 @@ def fit_boundary(
     seed_everything(config.fit.seed)
     interactions, shape = dataset.interactions, (len(dataset.users), len(dataset.items))
     past, told = histories(interactions, known, shape), demographics(dataset.users)
+    pair = interactions.user.astype(np.int64) * shape[1] + interactions.item
+    known = plays_of(interactions, known)
+    # vectors of items that nobody played mean nothing, and a pair played before is not unseen
+    trained = np.unique(interactions.item[known])
     unseen = plays_of(interactions, unseen)
-    both = np.concatenate([plays_of(interactions, known), unseen])
-    plays = matrix(interactions.user[both], interactions.item[both], shape)
+    unseen = unseen[np.isin(interactions.item[unseen], trained) & ~np.isin(pair[unseen], pair[known])]
+    both = np.concatenate([known, unseen])
+    plays = matrix(interactions.user[both], interactions.item[both], shape)[:, trained].tocsr()
     random = np.random.default_rng(config.fit.seed)
     is_judged = random.random(shape[0]) < config.judged
     judged = is_judged[interactions.user[unseen]]
@@ -125,7 +130,7 @@ def fit_boundary(
     def examples(rows: Rows, random: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Vectors [B, D] and plays [B, 1] of users with a share of theirs; scores [B, 1 + n], the play's first."""
         user, item = interactions.user[rows].astype(np.int64), interactions.item[rows].astype(np.int64)
-        others = negatives(plays, np.repeat(user, config.negatives), random).reshape(-1, config.negatives)
+        others = trained[negatives(plays, np.repeat(user, config.negatives), random)].reshape(-1, config.negatives)
         share = shares(len(user), tower.config, random)
         with torch.no_grad():
             inputs = inputs_of(tower, past, told, user, kept, share, random)

@@ -47,8 +47,9 @@ def ranked(scores: Scores, hidden: csr_matrix | None, allowed: NDArray[np.bool_]
         scores: float32 [U, I], larger is better; not changed.
         hidden: Pairs that must not be shown, [U, I]: what the user is known to have seen.
         allowed: bool [I], the candidates; None: all.
-        k: Length of the lists.
+        k: Length of the lists; all items where there are fewer.
     """
+    k = min(k, scores.shape[1])
     masked = scores.copy()
     if hidden is not None:
         masked[hidden.nonzero()] = -np.inf

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 
 from models.semantic_id import SemanticIds
+from models.training.loop import TrainingError
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +41,12 @@ def fit_semantic_ids(vectors: NDArray[np.float32], config: Config | None = None)
     """Codebooks float32 [L, K, D] of vectors [N, D].
 
     Raises:
-        ValueError: Fewer vectors than centres, or a vector that is not finite.
+        TrainingError: Fewer vectors than centres.
+        ValueError: A vector that is not finite.
     """
     config = config or Config()
+    if len(vectors) < config.size:
+        raise TrainingError(f"{len(vectors)} items, {config.size} centres of semantic ids need as many at least")
     left = vectors.astype(np.float32)  # [N, D]
     books = []
     for level in range(config.levels):

@@ -7,14 +7,12 @@ from datetime import timedelta
 
 import numpy as np
 
-from features.last_plays import LastPlays
+from features.last_plays import TASTE_PLAYS, LastPlays
 from features.ports import FeatureReader, FeatureRow, Vector
 from features.views import ITEM_CONTENT
 from processors.play_aggregation.listener import last_plays
 from schemas.play import PlayAggregate
 
-TASTE_PLAYS = 50
-"""Newest plays whose items' contents make up a taste: their vectors are read anew for each batch."""
 MILLISECOND = timedelta(milliseconds=1)
 
 

@@ -61,7 +61,8 @@ class LearnedRecaller:
         refused = self._refused(space, known, others)
         found = filled(found, others.take(~refused), wanted.limit)
         # a list that is too short serves nobody: what the boundary refused is better than nothing
-        return found if len(found) >= wanted.least else filled(found, others.take(refused), wanted.least)
+        least = wanted.least if len(found) else wanted.limit
+        return found if len(found) >= least else filled(found, others.take(refused), least)
 
     def _refused(self, space: LearnedSpace, known: LearnedUser, found: Candidates) -> NDArray[np.bool_]:
         """Cold candidates whose score is not above the boundary, bool [n]; what the space does not hold has none."""

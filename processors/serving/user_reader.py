@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import structlog
 
-from features.last_plays import unpacked
+from features.last_plays import TASTE_PLAYS, unpacked
 from features.ports import FeatureReader, FeatureRow, Vector
 from features.views import USER_PROFILE, USER_TASTE
 from processors.serving.catalogue import CatalogueSnapshot
@@ -97,7 +97,7 @@ class UserReader:
         vector = None
         if row.values.get("vector_version") == self._catalogue.vector_version:
             vector = _unit(np.asarray(row.values.get("vector", ()), np.float32))
-        taste = self._taste_of(played) if vector is None else vector
+        taste = self._taste_of(played[:TASTE_PLAYS]) if vector is None else vector
         return replace(
             user,
             taste=taste,

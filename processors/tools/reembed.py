@@ -56,14 +56,15 @@ async def reembed(wiring: Wiring, tell: Advance) -> Reembedded:
     found = Reembedded(wiring.encoders.joint.version)
     decoder = Decoder(wiring.codec, wiring.registry.fetch)
     wanted = await asyncio.to_thread(_wanted, wiring, decoder, found)
-    events = await asyncio.to_thread(_analysed, wiring, decoder, wanted)
+    events = await asyncio.to_thread(_analysed, wiring, wanted)
     found.failed |= dict.fromkeys(
         sorted(wanted - events.keys()), f"its event is no longer in {MEDIA_ANALYSED.name}: upload it again"
     )
     with closing(offload_for(content_embedding.weight, 1)) as offload:
         needs = {"objects": wiring.objects, "encoders": wiring.encoders, "offload": offload}
-        for number, (item, event) in enumerate(events.items(), start=1):
+        for number, (item, value) in enumerate(events.items(), start=1):
             try:
+                event = decoder.decode(value, MediaAnalysed)
                 await wiring.publisher.publish(await content_embedding.handler(event, **needs))
             except UnavailableError:
                 raise
@@ -86,8 +87,8 @@ def _wanted(wiring: Wiring, decoder: Decoder, found: Reembedded) -> set[str]:
     return wanted
 
 
-def _analysed(wiring: Wiring, decoder: Decoder, wanted: Collection[str]) -> dict[str, MediaAnalysed]:
-    """Newest event of each wanted item that is still there."""
+def _analysed(wiring: Wiring, wanted: Collection[str]) -> dict[str, bytes]:
+    """Newest event of each wanted item that is still there, as it was sent."""
     values: dict[str, bytes] = {}
 
     def keep(message: Message) -> None:
@@ -96,4 +97,4 @@ def _analysed(wiring: Wiring, decoder: Decoder, wanted: Collection[str]) -> dict
             values[key] = value
 
     read_topic(wiring.settings.kafka, MEDIA_ANALYSED.name, keep)
-    return {key: decoder.decode(value, MediaAnalysed) for key, value in values.items()}
+    return values

@@ -18,7 +18,7 @@ from sklearn.linear_model import LogisticRegression
 from models import content_vector
 from models.cb2cf import TAGS, WIDTH
 from models.content_vector import ContentVectoriser
-from models.dataset import Dataset
+from models.dataset import Dataset, DatasetError
 from models.recommender_files import CB2CF
 from models.recommender_manifest import Calibration, Platt
 from models.training import cb2cf, content_baselines, lightgcn
@@ -63,7 +63,8 @@ class CB2CFRecipe:
         graph = lightgcn.fit_lightgcn(dataset.interactions, at.split.warm, shape, self.backbone, watch)
         backbone = content_baselines.blended(graph, at.train, at.warm)
         judged = Judged(at.split.validation_items, at.cold_validation)
-        module = fit_cb2cf(content, at.train, backbone, at.warm, judged, self.config, run.watch(f"cb2cf-{split}"))
+        learnt = at.warm[content.present[at.warm].any(axis=1)]
+        module = fit_cb2cf(content, at.train, backbone, learnt, judged, self.config, run.watch(f"cb2cf-{split}"))
         found: dict[str, Values] = {}
         for name, scores in cold_item.methods(at, content, backbone, module).items():
             values = {"recall@20": at.cold(scores, "test"), "ndcg@20": at.cold(scores, "test", "ndcg@20")}
@@ -131,6 +132,8 @@ def online_content(dataset: Dataset) -> tuple[Content, str]:
         joint = [vectoriser.join(None, None, prompt) for prompt in encoded_prompts(dataset)]
         parts, present = content_vector.split(np.stack(joint))
         parts, present, version = {"text": parts["text"]}, {"text": present["text"]}, vectoriser.version
+    if len(items.tags) > WIDTH:
+        raise DatasetError(f"{dataset.name}: {len(items.tags)} tags, a part of the content holds {WIDTH}")
     tags = np.zeros((len(items), WIDTH), np.float32)
     tags[:, : len(items.tags)] = items.tagged
     parts, present = {**parts, TAGS: tags}, {**present, TAGS: items.tagged.any(axis=1)}

@@ -54,10 +54,11 @@ def bundle_scores(bundle: Bundle, dataset: Dataset, rows: Split) -> NDArray[np.f
     Raises:
         RecipeError: the items are not those that the bundle was trained on.
     """
-    missing = [item for item in bundle.items.ids if item not in set(dataset.items.ids)]
+    row_of = {item: row for row, item in enumerate(dataset.items.ids)}
+    missing = [item for item in bundle.items.ids if item not in row_of]
     if missing or not len(bundle.items.ids):
         raise RecipeError(f"{len(missing)} of the version's items are not in {dataset.name}")
-    column = np.array([dataset.items.ids.index(item) for item in bundle.items.ids])
+    column = np.array([row_of[item] for item in bundle.items.ids])
     vectors = np.zeros((len(dataset.items), bundle.manifest.dim), np.float32)
     vectors[column] = bundle.items.vectors
     past = histories(dataset.interactions, rows.train, (len(dataset.users), len(dataset.items)))

@@ -106,9 +106,14 @@ def step(making: Making) -> None:
 
 
 def _cold_users(making: Making) -> ColdUsers:
-    """Users who are cold for the tower of few plays, without the test rows of the version."""
-    known = np.zeros(len(making.dataset.interactions), np.bool_)
-    known[making.rows.train] = known[making.rows.validation] = True
+    """Users who are cold for the tower of few plays, without the test rows of the version.
+
+    The others teach it by their train rows alone: the boundary takes the validation rows for plays nobody learnt from.
+    """
+    learnt = np.zeros(len(making.dataset.interactions), np.bool_)
+    learnt[making.rows.train] = True
+    known = learnt.copy()
+    known[making.rows.validation] = True
     every = splits.cold_users(making.dataset.interactions, making.shape[0], making.split)
 
     def kept(rows: Rows) -> Rows:
@@ -116,7 +121,7 @@ def _cold_users(making: Making) -> ColdUsers:
 
     return replace(
         every,
-        train=kept(every.train),
+        train=every.train[learnt[every.train]],
         first={user: kept(rows) for user, rows in every.first.items()},
         rest={user: kept(rows) for user, rows in every.rest.items()},
     )

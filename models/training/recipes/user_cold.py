@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from models.dataset import Dataset
+from models.dataset import Dataset, DatasetError
 from models.training import user_cold
 from models.training.cold_protocol import ColdGroup
 from models.training.data import splits
@@ -50,6 +50,8 @@ class UserColdRecipe:
         backbone = towers.backbone(histories(dataset.interactions, rows.train, shape), told)
         module = user_cold.fit_user_cold(dataset, rows, backbone, self.config, run.watch(f"user_cold-{split}"))
         group = ColdGroup.of(dataset.interactions, rows, rows.test_users, shape)
+        if not group.rest.nnz:
+            raise DatasetError(f"{dataset.name}: no cold user of the test has more than {splits.FOLD_IN} plays")
         popular = np.bincount(dataset.interactions.item[rows.train], minlength=shape[1]).astype(np.float64)
         todo = bases(dataset, rows, backbone, told) | {self.name: tower(module, told, backbone.items)}
         return {

@@ -77,7 +77,7 @@ def methods() -> dict[str, Method]:
 
 def pure_svd(dataset: Dataset, split: Split) -> NDArray[np.float32]:
     """Item vectors float32 [I, 64] of the train plays, each row and column scaled by its count's inverse root."""
-    rows = dataset.interactions.take(split.train)
+    rows = dataset.interactions.take(splits.plays_of(dataset.interactions, split.train))
     plays = matrix(rows.user, rows.item, (len(dataset.users), len(dataset.items))).astype(np.float64)
     of_users, of_items = (1.0 / np.sqrt(np.maximum(np.asarray(plays.sum(axis=axis)).ravel(), 1.0)) for axis in (1, 0))
     plays = plays.multiply(of_users[:, None]).multiply(of_items[None]).tocsr()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -86,7 +87,7 @@ async def test_prompts_are_embedded_by_the_model_elsewhere(elsewhere: Wiring, mo
     assert set(model.keys) == {f"Bearer {KEY}"}
     [message] = sent(elsewhere, CONTENT_EMBEDDED.name, "elsewhere-1")
     embedded = elsewhere.codec.decode(message.value(), ContentEmbedded)
-    assert embedded.vector_version.endswith(f"+song-llm@remote+song-prompt@{VERSION}")
+    assert re.search(rf"\+song-llm@remote-[0-9a-f]{{8}}\+song-prompt@{VERSION}$", embedded.vector_version)
     # search by text and classes keep the packaged encoder, the joint vector has the model's
     assert len(embedded.text) == TEXT_DIM
     packaged = ContentVectoriser().join(None, None, np.array(embedded.text, np.float32))

@@ -82,7 +82,7 @@ def test_a_picture_goes_before_its_text(model: Model) -> None:
     assert [part["type"] for part in model.bodies[1]["messages"][0]["content"]] == ["text"]
 
 
-@pytest.mark.parametrize("status", [408, 425, 429, 500, 503])
+@pytest.mark.parametrize("status", [401, 403, 404, 408, 425, 429, 500, 503])
 def test_a_server_that_recovers_is_asked_again(model: Model, status: int) -> None:
     model.answers = [status, status]
     with remote(model) as client:
@@ -112,7 +112,7 @@ def test_nobody_there_is_unavailable() -> None:
         client.embed([NIGHT])
 
 
-@pytest.mark.parametrize("status", [302, 400, 401, 404, 422])
+@pytest.mark.parametrize("status", [302, 400, 410, 422])
 def test_a_refusal_is_not_repeated(model: Model, status: int) -> None:
     model.answers = [status]
     with remote(model) as client, pytest.raises(EmbeddingRefusedError, match=str(status)) as caught:
@@ -168,3 +168,12 @@ def test_local_weights_of_another_form() -> None:
         LocalEmbedder("text-moderation")
     with pytest.raises(WeightsError, match="no card"):
         LocalEmbedder("tiny-text")
+
+
+def test_how_a_model_is_asked_is_part_of_its_version() -> None:
+    asked = [{}, {"dim": 4}, {"pictures": True}, {"instruction": "Represent this: "}]
+    versions = set()
+    for more in asked:
+        with RemoteEmbedder(Endpoint(**({"url": "http://127.0.0.1:1", "model": "m", "dim": 8} | more))) as client:
+            versions.add(client.version)
+    assert len(versions) == len(asked)

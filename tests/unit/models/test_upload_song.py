@@ -101,3 +101,9 @@ def test_without_words_there_is_no_song() -> None:
     assert upload_song(event(title=" \u200b"), EmbeddedText({"artist": " "})) is None
     assert upload_song(event(), EmbeddedText(subtitles="the rails hum")) is not None
     assert upload_song(event(), EmbeddedText({"album": "Rails"})) is not None
+
+
+def test_lyrics_of_an_mp3_carry_their_language_in_the_name() -> None:
+    song = upload_song(event(title="Dawn"), EmbeddedText({"lyrics-eng": "la la"}))
+    assert song is not None
+    assert song.lyrics == "la la"

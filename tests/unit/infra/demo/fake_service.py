@@ -57,6 +57,8 @@ class FakeService:
         unavailable: How many of the next uploads get 503 first.
         keeps_withdrawn: Whether recall goes on holding withdrawn items.
         lists: User name without the run's id -> titles recommended first.
+        version: Of the recommender in use; empty: none.
+        parts: What the recommender's explanations name as parts of an item's content.
     """
 
     rejected: dict[str, str] = field(default_factory=dict)
@@ -64,6 +66,8 @@ class FakeService:
     unavailable: int = 0
     keeps_withdrawn: bool = False
     lists: dict[str, list[str]] = field(default_factory=dict)
+    version: str = ""
+    parts: dict[str, float] = field(default_factory=lambda: {"audio": 0.8})
     uploads: dict[str, Upload] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)
     plays: list[dict[str, Any]] = field(default_factory=list)
@@ -88,6 +92,10 @@ class FakeService:
             return self._items([u.media_id for u in self.uploads.values() if self._recallable(u)])
         if path == "/v1/recommendations":
             return self._recommendations(request.url.params["user"])
+        if path.startswith("/v1/explanations/"):
+            near = [{"item_id": item, "likeness": 0.5} for item in self.uploads if item not in path]
+            why = {"score": 0.7, "boundary": 0.2, "cold": True, "source": "content", "parts": self.parts}
+            return httpx.Response(200, json=why | {"neighbours": near, "played": near[:1]})
         if path.startswith("/v1/features/user_taste_v1/"):
             user = path.rsplit("/", 1)[1]
             return httpx.Response(200, json={"values": {"plays": sum(p["user_id"] == user for p in self.plays)}})
@@ -137,11 +145,12 @@ class FakeService:
         return self._items([u.media_id for u in rows])
 
     def _items(self, ids: list[str]) -> httpx.Response:
+        reason = "mapped" if self.version else "taste"
         items = [
-            {"item_id": item, "kind": self.uploads[item].kind, "score": 1.0, "cold": True, "reason": "taste"}
+            {"item_id": item, "kind": self.uploads[item].kind, "score": 1.0, "cold": True, "reason": reason}
             for item in ids
         ]
-        return httpx.Response(200, json={"items": items, "degraded": []})
+        return httpx.Response(200, json={"items": items, "degraded": [], "model_version": self.version})
 
 
 def _field(body: bytes, name: str) -> str:

@@ -133,3 +133,21 @@ async def test_the_wrong_taste_fails(service: FakeService, scenario_of: Build) -
     assert found == [
         "anna likes piano and strings: the best unplayed item is carphone, one of bach, haydn was expected"
     ]
+
+
+async def test_a_recommender_says_why_it_placed_an_item(
+    service: FakeService, scenario_of: Build, journal: Journal
+) -> None:
+    service.version = "20261121-170000-0a1b2c3d"
+    run = (await finished(service, scenario_of)).run
+    assert failures(run) == []
+    for heard in run.heard:
+        journal.show(screen.tastes(heard, run, {}))
+    said = " ".join(journal.file.read_text().split())
+    assert "nobody has played it, so its content placed it (by weight: audio 0.80); score 0.70, above" in said
+
+
+async def test_a_recommender_without_a_reason_fails(service: FakeService, scenario_of: Build) -> None:
+    service.version, service.parts = "20261121-170000-0a1b2c3d", {}
+    found = await found_failures(service, scenario_of)
+    assert found[0].endswith("the reason of its place names no part of its content or no neighbour")

@@ -33,8 +33,6 @@ from models.training.ranking_metrics import matrix
 
 AGE_BOUNDS = (0, 18, 25, 35, 45, 50, 56)
 """Least age in years of bucket 1, 2, ...; bucket 0 stands for unknown. The groups of MovieLens 1M."""
-ONLINE_PLAYS = 50
-"""Plays in the mean that the online service has."""
 
 
 @dataclass(frozen=True, slots=True)

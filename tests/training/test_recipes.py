@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import fields, is_dataclass, replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from models.recommender_manifest import Calibration, Measure, Platt
 from models.training import debug_bundle, interest_boundary
 from models.training.data import splits
 from models.training.histories import histories
-from models.training.loop import seed_everything
+from models.training.loop import Fit, seed_everything
 from models.training.recipes import RECIPES, cb2cf, report, runner, semantic_id, two_tower, version
 from models.training.recipes.base import RecipeError, Run, below_bars, check_device, measures, splits_of
 from models.training.recipes.evaluation import evaluate
@@ -90,6 +90,18 @@ def test_a_run_leaves_figures_lineage_and_pictures(data: Path, tmp_path: Path) -
     report = (place / "report.md").read_text()
     assert f"| backbone/recall@20 | **{recall['mean']:.4f}**" in report
     assert "![lightgcn](lightgcn.png)" in report
+
+
+def test_a_seed_is_that_of_every_training_of_a_recipe() -> None:
+    def seeds(value: Any) -> set[int]:
+        if isinstance(value, Fit):
+            return {value.seed}
+        return (
+            set().union(*(seeds(getattr(value, each.name)) for each in fields(value))) if is_dataclass(value) else set()
+        )
+
+    for name in RECIPES:
+        assert seeds(runner.chosen(name, Options(5))) == {5}
 
 
 def test_the_same_seed_gives_the_same_figures(data: Path, tmp_path: Path) -> None:

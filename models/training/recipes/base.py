@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import partial
 from typing import Any, Literal, Protocol
 
@@ -166,6 +166,15 @@ def below_bars(found: list[Measure]) -> list[str]:
         for each in found
         if each.bar is not None and (each.mean - each.bar) * (-1 if each.goal == "least" else 1) < 0
     ]
+
+
+def seeded(value: Any, seed: int) -> Any:
+    """A config, or a recipe, in which every training has this seed."""
+    if isinstance(value, Fit):
+        return replace(value, seed=seed)
+    if not is_dataclass(value) or isinstance(value, type):
+        return value
+    return replace(value, **{each.name: seeded(getattr(value, each.name), seed) for each in fields(value)})
 
 
 def plain(value: Any) -> Any:

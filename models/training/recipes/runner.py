@@ -28,6 +28,7 @@ from models.training.recipes.base import (
     below_bars,
     measures,
     plain,
+    seeded,
     splits_of,
 )
 from models.training.recipes.evaluation import dataset_of
@@ -106,8 +107,7 @@ def chosen(name: str, options: Options) -> Recipe:
     if name not in RECIPES:
         raise RecipeError(f"no recipe {name}; there are {', '.join(RECIPES)}")
     recipe: Any = RECIPES[name].debug() if options.debug else RECIPES[name]
-    config = replace(recipe.config, fit=replace(recipe.config.fit, seed=options.seed))
-    return replace(recipe, config=config, device=options.device)
+    return replace(seeded(recipe, options.seed), device=options.device)
 
 
 class Begun:

@@ -22,7 +22,7 @@ from models.training.data.splits import ColdUsers, Rows, Split
 from models.training.histories import histories
 from models.training.lightgcn import fit_lightgcn
 from models.training.loop import Watch
-from models.training.recipes.base import DEBUG_FIT, Run, Values, check_device
+from models.training.recipes.base import DEBUG_FIT, Run, Values, check_device, seeded
 from models.training.recipes.evaluation import warm, warm_baselines
 from models.training.recipes.making import Making
 from models.training.two_tower import TwoTower, demographics, fit_two_tower
@@ -75,7 +75,7 @@ class TwoTowerRecipe:
 def step(making: Making) -> None:
     """Towers, interest boundary, and the tower for users of few plays, which is blended with the others'."""
     recipe = TwoTowerRecipe().debug() if making.debug else TwoTowerRecipe()
-    recipe = replace(recipe, config=replace(recipe.config, fit=replace(recipe.config.fit, seed=making.seed)))
+    recipe = seeded(recipe, making.seed)
     dataset, rows, run = making.dataset, making.rows, making.run
     towers = recipe.towers(dataset, rows, run.watch("backbone"), run.watch("two_tower"))
     past, told = histories(dataset.interactions, rows.train, making.shape), demographics(dataset.users)

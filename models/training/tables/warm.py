@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.dataset import Dataset
+from models.recommender_bundle import HISTORY
 from models.training import baselines, lightgcn, memo, two_tower
 from models.training.data import splits
 from models.training.data.splits import Split
@@ -50,7 +51,7 @@ def methods(dataset: Dataset, rows: Split, watch: Watch) -> dict[str, Callable[[
         return scores
 
     def online() -> Scores:
-        scores: Scores = kept["towers"].backbone(past, told, two_tower.ONLINE_PLAYS).scores()
+        scores: Scores = kept["towers"].backbone(past, told, HISTORY).scores()
         return scores
 
     return {
@@ -60,7 +61,7 @@ def methods(dataset: Dataset, rows: Split, watch: Watch) -> dict[str, Callable[[
         "LightGCN": graph,
         "EASE": lambda: baselines.ease(plays),
         TOWER: towers,
-        f"{TOWER}, last {two_tower.ONLINE_PLAYS} plays": online,
+        f"{TOWER}, last {HISTORY} plays": online,
     }
 
 

@@ -10,7 +10,7 @@ from scipy.sparse import csr_matrix
 
 from models.dataset import DatasetError, Interactions
 from models.training.data.splits import Split, by_user, plays_of
-from models.training.ranking_metrics import list_metrics, ranked
+from models.training.ranking_metrics import list_metrics, ranked, unknown
 
 DIM = 64
 CUT = 20
@@ -57,4 +57,4 @@ def played(interactions: Interactions, rows: Split, seed: int) -> Split:
 def validation_recall(scores: NDArray[np.float32], hidden: csr_matrix, truth: csr_matrix) -> float:
     """Mean Recall@20 of scores [U, I] against ``truth`` [U, I], the ``hidden`` pairs [U, I] left out."""
     cut = min(CUT, scores.shape[1])
-    return float(list_metrics(ranked(scores, hidden, None, cut), truth, [cut])[f"recall@{cut}"].mean())
+    return float(list_metrics(ranked(scores, hidden, None, cut), unknown(truth, hidden), [cut])[f"recall@{cut}"].mean())

@@ -15,7 +15,7 @@ from scipy.sparse import csr_matrix
 
 from models.dataset import Dataset
 from models.training.data.splits import ColdItems
-from models.training.ranking_metrics import list_metrics, matrix, ranked
+from models.training.ranking_metrics import list_metrics, matrix, ranked, unknown
 
 CUT = 20
 MOST_PLACES = 12
@@ -70,7 +70,7 @@ class World:
     def warm_only(self, scores: Scores) -> Values:
         """Recall@20 of the warm test plays among the warm items."""
         hidden = self.train + self.warm_validation
-        return self._measured(scores, hidden, self._only(self.warm), self.warm_test, "recall@20")
+        return self._measured(scores, hidden, self._only(self.warm), unknown(self.warm_test, hidden), "recall@20")
 
     def overall(self, backbone: Scores, cold: Scores, places: int, side: Side = "test") -> Values:
         """Recall@20 of warm and cold plays together, nothing masked but what the user is known to have played.
@@ -89,7 +89,7 @@ class World:
         lists = ranked(backbone, hidden, is_warm, CUT - places)
         if places:
             lists = np.concatenate([lists, ranked(cold, hidden, ~is_warm, places)], axis=1)
-        return _by_user(lists, csr_matrix(warm_truth + cold_truth), "recall@20")
+        return _by_user(lists, unknown(csr_matrix(warm_truth + cold_truth), hidden), "recall@20")
 
     def quota(self, backbone: Scores, cold: Scores) -> int:
         """Places for cold items with the best overall recall of the validation plays."""

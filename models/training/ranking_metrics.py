@@ -40,6 +40,13 @@ def matrix(user: NDArray[np.int32], item: NDArray[np.int32], shape: tuple[int, i
     return found
 
 
+def unknown(truth: csr_matrix, hidden: csr_matrix) -> csr_matrix:
+    """What is to be found, [U, I], less what the lists hide: whoever plays a song again needs no list for it."""
+    rest = csr_matrix(truth - truth.multiply(hidden.astype(np.bool_)))
+    rest.eliminate_zeros()
+    return rest
+
+
 def ranked(scores: Scores, hidden: csr_matrix | None, allowed: NDArray[np.bool_] | None, k: int) -> NDArray[np.int64]:
     """The best items of each user, best first, int64 [U, k].
 

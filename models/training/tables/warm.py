@@ -19,7 +19,7 @@ from models.training.data import splits
 from models.training.data.splits import Split
 from models.training.histories import histories
 from models.training.loop import Watch
-from models.training.ranking_metrics import bootstrap, coverage, gini, list_metrics, matrix, ranked
+from models.training.ranking_metrics import bootstrap, coverage, gini, list_metrics, matrix, ranked, unknown
 from models.training.tables import pages
 
 CUTS = (10, 20)
@@ -74,7 +74,7 @@ def measured(scores: Scores, dataset: Dataset, rows: Split) -> Found:
     lists = ranked(scores, hidden, None, max(CUTS))
     shown = np.bincount(lists.ravel(), minlength=shape[1])
     whole = {"coverage@20": np.array([coverage(lists, shape[1])]), "gini@20": np.array([gini(shown)])}
-    return list_metrics(lists, truth, CUTS) | whole
+    return list_metrics(lists, unknown(truth, hidden), CUTS) | whole
 
 
 def summary(by_split: list[dict[str, Found]], seeds: list[int]) -> dict[str, Any]:

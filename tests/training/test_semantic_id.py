@@ -38,5 +38,5 @@ def test_the_same_seed_gives_the_same_codes() -> None:
 
 
 def test_fewer_vectors_than_centres_is_an_error() -> None:
-    with pytest.raises(ValueError, match="n_samples"):
+    with pytest.raises(ValueError, match="need as many"):
         fit_semantic_ids(np.eye(3, 8, dtype=np.float32), Config.debug())

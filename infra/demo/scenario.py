@@ -263,8 +263,8 @@ class Scenario:
 
     async def _explain(self, heard: Heard, ours: Mapping[str, Track]) -> None:
         """Why the best unplayed item of the list is there, if a recommender placed it."""
-        mapped = (found.item_id for found in heard.answer.items if found.reason == "mapped" and found.item_id in ours)
-        heard.explained = next(mapped, "")
+        mapped = [found.item_id for found in heard.answer.items if found.reason == "mapped" and found.item_id in ours]
+        heard.explained = next((item for item in mapped if ours[item].item.key not in self.run.played), "")
         if heard.explained:
             heard.explanation = await self.service.explain(heard.user, heard.explained)
         if heard.explanation is not None:

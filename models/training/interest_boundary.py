@@ -23,7 +23,7 @@ from scipy.sparse import csr_matrix
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.dataset import Dataset
+from models.dataset import Dataset, Interactions
 from models.training.backbone import DIM
 from models.training.data.splits import Rows, plays_of
 from models.training.histories import Histories, histories
@@ -111,12 +111,9 @@ def fit_boundary(
     seed_everything(config.fit.seed)
     interactions, shape = dataset.interactions, (len(dataset.users), len(dataset.items))
     past, told = histories(interactions, known, shape), demographics(dataset.users)
-    pair = interactions.user.astype(np.int64) * shape[1] + interactions.item
     known = plays_of(interactions, known)
-    # vectors of items that nobody played mean nothing, and a pair played before is not unseen
     trained = np.unique(interactions.item[known])
-    unseen = plays_of(interactions, unseen)
-    unseen = unseen[np.isin(interactions.item[unseen], trained) & ~np.isin(pair[unseen], pair[known])]
+    unseen = _unseen_pairs(interactions, known, unseen, trained)
     both = np.concatenate([known, unseen])
     plays = matrix(interactions.user[both], interactions.item[both], shape)[:, trained].tocsr()
     random = np.random.default_rng(config.fit.seed)
@@ -153,6 +150,14 @@ def fit_boundary(
     fixed = examples(unseen[judged], random)
     train(module, loss, batches, lambda: float(loss(fixed)), "least", config.fit, watch)
     return module
+
+
+def _unseen_pairs(interactions: Interactions, known: Rows, unseen: Rows, trained: NDArray[np.int32]) -> Rows:
+    """Plays of trained items by users who had not played them before."""
+    unseen = plays_of(interactions, unseen)
+    pair = interactions.user.astype(np.int64) * (int(interactions.item.max()) + 1) + interactions.item
+    # vectors of items that nobody played mean nothing
+    return unseen[np.isin(interactions.item[unseen], trained) & ~np.isin(pair[unseen], pair[known])]
 
 
 class PublishedUser(nn.Module):

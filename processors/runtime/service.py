@@ -20,7 +20,7 @@ from processors.catalogue import CAPABILITIES
 from processors.runtime import endpoint, logs, tracing
 from processors.runtime.kafka import client_config
 from processors.runtime.recommender_in_use import RecommenderInUse
-from processors.runtime.settings import Settings
+from processors.runtime.settings import Recommend, Settings
 from processors.runtime.wiring import Wiring
 from processors.serving.app import create_app
 from processors.serving.catalogue import CatalogueSnapshot
@@ -60,13 +60,7 @@ def build_app(wiring: Wiring) -> FastAPI:
     settings = wiring.settings
     metrics = ServiceMetrics()
     decoder = Decoder(wiring.codec, wiring.registry.fetch)
-    catalogue = CatalogueSnapshot(
-        decoder,
-        cold_plays=settings.recommend.cold_plays,
-        cold_exposures=settings.recommend.cold_exposures,
-        half_life_h=settings.recommend.taste_half_life_h,
-        refused=metrics.fallbacks.labels("vector-unusable").inc,
-    )
+    catalogue = _catalogue(settings.recommend, decoder, metrics)
     recent = RecentUploads()
     status = FollowedStatus(decoder, recent.take)
     recallable = RecallTimes(catalogue, lambda: followers[0].caught_up, utc_now)
@@ -122,6 +116,16 @@ def build_app(wiring: Wiring) -> FastAPI:
             ),
             operations=Operations(CAPABILITIES, broker_watch, recent, recallable, facts, measured),
         )
+    )
+
+
+def _catalogue(settings: Recommend, decoder: Decoder, metrics: ServiceMetrics) -> CatalogueSnapshot:
+    return CatalogueSnapshot(
+        decoder,
+        cold_plays=settings.cold_plays,
+        cold_exposures=settings.cold_exposures,
+        half_life_h=settings.taste_half_life_h,
+        refused=metrics.fallbacks.labels("vector-unusable").inc,
     )
 
 

@@ -139,7 +139,26 @@ USER_PROFILE = View(
     "user.profile.changed.v1",
     "What a user has told of himself.",
 )
-VIEWS: dict[str, View] = {view.name: view for view in (USER_TASTE, USER_PROFILE, ITEM_PLAYS, ITEM_CONTENT, ITEM_VECTOR)}
+USER_AVATAR = View(
+    "user_avatar_v1",
+    "user",
+    {
+        "decision": "string",
+        "decided_by": "string",
+        "reasons": "string_list",
+        "faces": "int64",
+        "sharpness": "float64",
+        "age_years": "float64",
+        "female": "float64",
+        "model_version": "string",
+    },
+    timedelta(days=3650),
+    "user.avatar.settled.v1",
+    "What became of a user's avatar; age_years and female only where they are allowed.",
+)
+VIEWS: dict[str, View] = {
+    view.name: view for view in (USER_TASTE, USER_PROFILE, USER_AVATAR, ITEM_PLAYS, ITEM_CONTENT, ITEM_VECTOR)
+}
 
 CONTENT_JOINT = Collection(
     "content_joint", "content_joint_v1", 192, "item.catalogue.changed.v1", "Joint content vector of an item."

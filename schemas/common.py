@@ -30,8 +30,63 @@ Decision = Literal["none", "approve", "reject", "review"]
 """Verdict of moderation; none until judged."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class ObjectRef(Record):
+    """Claim check: where the bytes are and how to know them again.
+
+    Attributes:
+        key: Key in the object store; content-addressed, never chosen by a user.
+        sha256: SHA-256 of the bytes, 64 lower-case hexadecimal digits.
+        size_bytes: Length, bytes.
+        content_type: Media type as sniffed from the content, for example video/mp4.
+    """
+
+    CONTRACT: ClassVar[str] = "overture.common.ObjectRef"
+
+    key: str
+    sha256: str
+    size_bytes: int
+    content_type: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Likeness(Record):
+    """A person of the gallery of public figures whom a face resembles.
+
+    Attributes:
+        person: Name of the person in the gallery.
+        likeness: Cosine of the face's vector and the nearest of the person's, -1..1.
+        picture: The gallery's picture that is nearest; null when it has none.
+    """
+
+    CONTRACT: ClassVar[str] = "overture.common.Likeness"
+
+    person: str
+    likeness: float
+    picture: ObjectRef | None = None
+
+
 MediaKind = Literal["unknown", "video", "audio", "post", "score", "screenshot"]
 """What an upload is; unknown stands for kinds newer than the reader."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Appearance(Record):
+    """A public figure seen in an upload.
+
+    Attributes:
+        person: Name of the person in the gallery.
+        likeness: Greatest cosine over the pictures, -1..1.
+        pictures: Sampled pictures in which the person was seen.
+        first_ms: Place of the first of them, milliseconds from the start; 0 for a picture.
+    """
+
+    CONTRACT: ClassVar[str] = "overture.common.Appearance"
+
+    person: str
+    likeness: float
+    pictures: int
+    first_ms: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,22 +121,3 @@ class Exposure(Record):
     position: int = -1
     request_id: str = ""
     experiment: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ObjectRef(Record):
-    """Claim check: where the bytes are and how to know them again.
-
-    Attributes:
-        key: Key in the object store; content-addressed, never chosen by a user.
-        sha256: SHA-256 of the bytes, 64 lower-case hexadecimal digits.
-        size_bytes: Length, bytes.
-        content_type: Media type as sniffed from the content, for example video/mp4.
-    """
-
-    CONTRACT: ClassVar[str] = "overture.common.ObjectRef"
-
-    key: str
-    sha256: str
-    size_bytes: int
-    content_type: str

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar
 
-from schemas.common import Decision, Label, MediaKind, ObjectRef, Reason
+from schemas.common import Appearance, Decision, Label, MediaKind, ObjectRef, Reason
 from schemas.record import Record
 
 
@@ -27,6 +27,8 @@ class ContentModerated(Record):
         reasons: Why, unless approved.
         scores: Every score by name, 0..1.
         model_version: Version of the model or rules that produced this.
+        people: Public figures seen, most alike first.
+        faces: Greatest number of faces in one sampled picture.
     """
 
     CONTRACT: ClassVar[str] = "overture.content.ContentModerated"
@@ -40,6 +42,8 @@ class ContentModerated(Record):
     reasons: tuple[Reason, ...] = ()
     scores: dict[str, float] = field(default_factory=dict)
     model_version: str
+    people: tuple[Appearance, ...] = ()
+    faces: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

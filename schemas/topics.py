@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from schemas.content import ContentClassified, ContentEmbedded, ContentModerated
+from schemas.fraud import FaceKept, RingSuspected
 from schemas.interaction import ExposuresCounted, ItemInteracted
 from schemas.item import ItemChanged, ItemIndexed, ItemMapped
 from schemas.media import MediaAnalysed, MediaRejected, MediaStatus, MediaWithdrawn
@@ -18,13 +19,24 @@ from schemas.pipeline import DeadLettered, LetterHandled
 from schemas.play import PlayAggregate, SongCounted, SongPlayed
 from schemas.recommendation import ExperimentMeasured, ListServed
 from schemas.record import Record
+from schemas.review import ReviewActed, ReviewAudited, ReviewCase, ReviewDecided, ReviewRequested
 from schemas.upload import UploadCreated
-from schemas.user import AvatarChanged, ProfileChanged, ProfileKept, UserErased
+from schemas.user import (
+    AvatarChanged,
+    AvatarModerated,
+    AvatarSettled,
+    FaceEmbedded,
+    ProfileChanged,
+    ProfileKept,
+    UserErased,
+)
 
 PARTITIONS = 8
 """Partitions of every topic unless it says otherwise; topics joined by key must agree."""
 
 DAY = timedelta(days=1)
+FACE_RETENTION = 30 * DAY
+"""How long the vector of a user's face is kept anywhere: the longest window of the rule that needs it."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +83,70 @@ UPLOADS = (VIDEO_CREATED, AUDIO_CREATED, POST_CREATED, SCORE_CREATED, SCREENSHOT
 UPLOAD_BY_KIND = dict(zip(("video", "audio", "post", "score", "screenshot"), UPLOADS, strict=True))
 
 AVATAR_CHANGED = Topic("user.avatar.changed.v1", AvatarChanged, "user id", "A user chose a new avatar.")
+AVATAR_MODERATED = Topic("user.avatar.moderated.v1", AvatarModerated, "user id", "An avatar was judged.")
+AVATAR_SETTLED = Topic(
+    "user.avatar.settled.v1",
+    AvatarSettled,
+    "user id",
+    "The only truth on a user's avatar: state of avatar_publication.",
+    retention=None,
+    compacted=True,
+)
+FACE_EMBEDDED = Topic(
+    "user.face.embedded.v1",
+    FaceEmbedded,
+    "account; all in one partition, since a ring joins any",
+    "The face of a user's newest avatar as a vector, or that it is to be forgotten.",
+    retention=FACE_RETENTION,
+    partitions=1,
+)
+FACE_KEPT = Topic(
+    "fraud.face.kept.v1",
+    FaceKept,
+    "account; all in one partition, since a ring joins any",
+    "State of fraud_clustering: faces while the rule needs them.",
+    retention=None,
+    compacted=True,
+    partitions=1,
+)
+RING_SUSPECTED = Topic(
+    "fraud.ring.suspected.v1",
+    RingSuspected,
+    "ring id",
+    "Accounts whose avatars show one face, or that they do no longer.",
+    retention=None,
+    compacted=True,
+    partitions=1,
+)
+REVIEW_REQUESTED = Topic(
+    "review.item.requested.v1", ReviewRequested, "review id", "A person is asked to decide.", partitions=1
+)
+REVIEW_ACTED = Topic(
+    "review.action.taken.v1", ReviewActed, "review id", "A moderator did something with a case.", partitions=1
+)
+REVIEW_CASE = Topic(
+    "review.case.changed.v1",
+    ReviewCase,
+    "review id",
+    "State of review_settlement: every case.",
+    retention=None,
+    compacted=True,
+    partitions=1,
+)
+REVIEW_DECIDED = Topic(
+    "review.item.decided.v1",
+    ReviewDecided,
+    "id of what was reviewed",
+    "People have decided on an avatar, an upload or a ring.",
+)
+REVIEW_AUDITED = Topic(
+    "review.audit.recorded.v1",
+    ReviewAudited,
+    "review id",
+    "What happened in reviews, each entry chained to the one before.",
+    retention=3650 * DAY,
+    partitions=1,
+)
 USER_ERASED = Topic(
     "user.account.erased.v1",
     UserErased,
@@ -205,6 +281,16 @@ LETTER_HANDLED = Topic(
 ALL: tuple[Topic, ...] = (
     *UPLOADS,
     AVATAR_CHANGED,
+    AVATAR_MODERATED,
+    AVATAR_SETTLED,
+    FACE_EMBEDDED,
+    FACE_KEPT,
+    RING_SUSPECTED,
+    REVIEW_REQUESTED,
+    REVIEW_ACTED,
+    REVIEW_CASE,
+    REVIEW_DECIDED,
+    REVIEW_AUDITED,
     PROFILE_CHANGED,
     PROFILE_KEPT,
     USER_ERASED,

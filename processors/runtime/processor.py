@@ -108,6 +108,10 @@ class State(Protocol):
         """Newest value of ``key`` in the partition being worked on; None if there is none."""
         ...
 
+    def items(self) -> Iterable[tuple[str, Record]]:
+        """Every key of the partition being worked on with its newest value; reads all of them."""
+        ...
+
 
 @dataclass(frozen=True)
 class RetryPolicy:

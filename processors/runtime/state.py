@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from typing import Generic, TypeVar, cast
 
 import structlog
@@ -44,6 +44,13 @@ class PartitionState(Generic[S]):
         except BadEventError as error:
             log.warning("state is unreadable and counts as absent", key=key, code=error.code, error=str(error))
             return None
+
+    def items(self) -> Iterator[tuple[str, S]]:
+        """Key and newest value of everything that is held and can be read; not to be changed meanwhile."""
+        for key in self._values:
+            value = self.get(key)
+            if value is not None:
+                yield key, value
 
     def put(self, key: str, value: bytes | None) -> None:
         """Remember an acknowledged value; None forgets the key."""

@@ -152,11 +152,16 @@ class MemoryState:
     def get(self, key: str) -> Record | None:
         return self.values.get(key)
 
+    def items(self) -> list[tuple[str, Record]]:
+        return list(self.values.items())
+
     def apply(self, emits: Sequence[Emit], topic: topics.Topic) -> None:
         """What a capability emitted to its state topic has become its state."""
         for emit in emits:
             if emit.topic == topic and emit.record is not None:
                 self.values[emit.key] = emit.record
+            elif emit.topic == topic:
+                self.values.pop(emit.key, None)
 
 
 class MemoryPartitions:

@@ -17,6 +17,8 @@ text          each text by its own score: reject from ``text_reject``, review fr
 silence       an audio upload, silent share of its sound from ``silence_reject``: reject. Videos may
               be silent.
 length        an audio or video upload that is shorter than its limit: reject.
+people        a public figure of the gallery in a picture: nothing but the note who it is, review or
+              reject, as ``public_figure`` says.
 ============  =============================================================================
 """
 
@@ -28,19 +30,25 @@ from dataclasses import dataclass, fields
 from typing import Literal
 
 from models.text_moderation import TextScores
-from schemas.common import MediaKind, Reason
+from schemas.common import Appearance, Decision, MediaKind, Reason
 from schemas.errors import REJECTION_CODES
 
-VERSION = "1"
+VERSION = "2"
 
 Outcome = Literal["approve", "reject", "review"]
+Mode = Literal["off", "review", "reject"]
+Finding = tuple[Outcome, str, float | None]
+"""What a rule speaks for, its reason code, and how far the score lies from the review threshold (0) to that of
+rejection (1); None where the score says nothing of that."""
 _SEVERITY: dict[Outcome, int] = {"approve": 0, "review": 1, "reject": 2}
 _FEW_FRAMES = 2
+_MIDDLE = 0.5
 _ROUNDING = 1e-6
 _SELF_HARM = "self-harm"
 _REVIEW_TEXT = {
     "image-nsfw": "A picture may show nudity; a person will look at it.",
     "text-blocked": "The text may break the rules of the community; a person will look at it.",
+    "public-figure": "A public figure may appear in the upload; a person will look at it.",
 }
 
 
@@ -57,6 +65,7 @@ class Rules:
         audio_min_ms: Shortest audio upload, milliseconds.
         video_min_ms: Shortest video upload, milliseconds.
         nsfw_certain: Frame score from which one frame of a long video is enough.
+        public_figure: What becomes of uploads in which a public figure appears.
 
     Raises:
         ValueError: A threshold outside 0..1, a review threshold above its reject threshold, or a
@@ -71,6 +80,7 @@ class Rules:
     audio_min_ms: int = 1000
     video_min_ms: int = 500
     nsfw_certain: float = 0.95
+    public_figure: Mode = "off"
 
     def __post_init__(self) -> None:
         for name in ("nsfw_reject", "nsfw_review", "text_reject", "text_review", "silence_reject", "nsfw_certain"):
@@ -83,8 +93,11 @@ class Rules:
     @property
     def version(self) -> str:
         """Code and thresholds, as it stands in events: other thresholds are another version."""
-        values = ",".join(f"{getattr(self, field.name):g}" for field in fields(self))
+        values = ",".join(str(value) if isinstance(value, str) else f"{value:g}" for value in self._values())
         return f"rules/{VERSION}({values})"
+
+    def _values(self) -> Iterator[float | str]:
+        return (getattr(self, field.name) for field in fields(self))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +111,8 @@ class Evidence:
         silence_share: Share of the sound that is silent, 0..1; None when unknown or without sound.
         duration_ms: Length of the recording, milliseconds; None when it has none.
         has_audio: Whether there is a sound track.
+        people: Public figures seen in its pictures.
+        faces: Greatest number of faces in one picture.
 
     Raises:
         ValueError: A score or share outside 0..1 (or NaN), or a negative length.
@@ -109,6 +124,8 @@ class Evidence:
     silence_share: float | None = None
     duration_ms: int | None = None
     has_audio: bool = False
+    people: tuple[Appearance, ...] = ()
+    faces: int = 0
 
     def __post_init__(self) -> None:
         for score in self.nsfw:
@@ -128,11 +145,26 @@ class Verdict:
         reasons: Why, one for each code, empty when approved. Codes are those of
             ``schemas.errors.REJECTION_CODES``.
         scores: Every score by name, 0..1.
+        lean: How near to a rejection what is to be reviewed lies, 0..1; None when nothing is to be reviewed, or when
+            the scores do not say.
     """
 
     decision: Outcome
     reasons: tuple[Reason, ...]
     scores: dict[str, float]
+    lean: float | None = None
+
+    @property
+    def proposed(self) -> Decision:
+        """What would be decided of a review if nobody looked."""
+        if self.lean is None:
+            return "none"
+        return "reject" if self.lean >= _MIDDLE else "approve"
+
+    @property
+    def uncertainty(self) -> float:
+        """How much a review is in doubt, 0..1; 1 where the scores say nothing."""
+        return 1.0 if self.lean is None else 1.0 - abs(2.0 * self.lean - 1.0)
 
 
 def judge(evidence: Evidence, rules: Rules) -> Verdict:
@@ -141,37 +173,58 @@ def judge(evidence: Evidence, rules: Rules) -> Verdict:
         *_nudity(evidence.nsfw, rules),
         *_text(evidence.texts, rules),
         *_sound(evidence, rules),
+        *_people(evidence, rules),
     ]
-    outcomes: list[Outcome] = [found for found, _ in findings]
+    outcomes: list[Outcome] = [found for found, _, _ in findings]
     decision: Outcome = max(outcomes, key=_SEVERITY.__getitem__, default="approve")
-    codes = dict.fromkeys(code for found, code in findings if found == decision)
-    reasons = tuple(Reason(code=code, text=_sentence(code, decision)) for code in codes)
-    return Verdict(decision, reasons, _scores(evidence))
+    speaking = [(code, lean) for found, code, lean in findings if found == decision]
+    reasons = tuple(
+        Reason(code=code, text=_sentence(code, decision)) for code in dict.fromkeys(code for code, _ in speaking)
+    )
+    return Verdict(decision, reasons, _scores(evidence), _lean(speaking) if decision == "review" else None)
 
 
-def _nudity(frames: tuple[float, ...], rules: Rules) -> Iterator[tuple[Outcome, str]]:
+def _lean(speaking: list[tuple[str, float | None]]) -> float | None:
+    """That of what speaks loudest; what the scores do not judge leaves the whole open."""
+    leans = [lean for _, lean in speaking]
+    return None if None in leans else max(lean for lean in leans if lean is not None)
+
+
+def _between(score: float, review: float, reject: float) -> float:
+    """Place of a score between the two thresholds, 0..1."""
+    return min(1.0, max(0.0, (score - review) / max(reject - review, _ROUNDING)))
+
+
+def _nudity(frames: tuple[float, ...], rules: Rules) -> Iterator[Finding]:
     if not frames or max(frames) < rules.nsfw_review:
         return
     over = sum(score >= rules.nsfw_reject for score in frames)
     enough = over >= 2 or (over == 1 and (len(frames) <= _FEW_FRAMES or max(frames) >= rules.nsfw_certain))
-    yield ("reject" if enough else "review"), "image-nsfw"
+    yield ("reject" if enough else "review"), "image-nsfw", _between(max(frames), rules.nsfw_review, rules.nsfw_reject)
 
 
-def _text(texts: tuple[tuple[str, TextScores], ...], rules: Rules) -> Iterator[tuple[Outcome, str]]:
+def _text(texts: tuple[tuple[str, TextScores], ...], rules: Rules) -> Iterator[Finding]:
     for _, scores in texts:
-        if scores.score >= rules.text_reject and scores.category != _SELF_HARM:
-            yield "reject", "text-blocked"
+        caring = scores.category == _SELF_HARM
+        lean = None if caring else _between(scores.score, rules.text_review, rules.text_reject)
+        if scores.score >= rules.text_reject and not caring:
+            yield "reject", "text-blocked", lean
         elif scores.score >= rules.text_review:
-            yield "review", "text-blocked"
+            yield "review", "text-blocked", lean
 
 
-def _sound(evidence: Evidence, rules: Rules) -> Iterator[tuple[Outcome, str]]:
+def _people(evidence: Evidence, rules: Rules) -> Iterator[Finding]:
+    if evidence.people and rules.public_figure != "off":
+        yield rules.public_figure, "public-figure", None
+
+
+def _sound(evidence: Evidence, rules: Rules) -> Iterator[Finding]:
     shortest = {"audio": rules.audio_min_ms, "video": rules.video_min_ms}.get(evidence.kind)
     if shortest is not None and evidence.duration_ms is not None and evidence.duration_ms < shortest:
-        yield "reject", "media-too-short"
+        yield "reject", "media-too-short", None
     silent = evidence.silence_share is not None and evidence.silence_share >= rules.silence_reject
     if evidence.kind == "audio" and (silent or not evidence.has_audio):
-        yield "reject", "media-silent"
+        yield "reject", "media-silent", None
 
 
 def _sentence(code: str, decision: Outcome) -> str:
@@ -189,6 +242,8 @@ def _scores(evidence: Evidence) -> dict[str, float]:
         scores[f"text.{place}.classifier"] = text.classifier
     if evidence.silence_share is not None:
         scores["silence"] = evidence.silence_share
+    for person in evidence.people[:1]:
+        scores["public-figure"] = person.likeness
     return scores
 
 

@@ -45,6 +45,15 @@ def thumbnail(arrays: Arrays) -> bytes | None:
     return None
 
 
+def picture(frame: Image) -> bytes:
+    """One frame as WebP, its size kept.
+
+    Args:
+        frame: uint8 [H, W, 3], RGB.
+    """
+    return _encoded(np.ascontiguousarray(frame[:, :, ::-1]))
+
+
 def telling_frame(frames: Image) -> Image:
     """The frame whose brightness varies most: no black opening, no plain title card.
 

@@ -17,7 +17,8 @@ STACK       := $(BIN)/python -m infra.local.stack
 # what `make models` calls, and what `make check` calls, one command a line
 MODELS      := $(BIN)/python -m models.build
 TESTS       ?= tests
-BENCHES     ?= play_aggregation recallable decode_pass reads learned_reads growth verify
+BENCHES     ?= play_aggregation recallable decode_pass reads learned_reads growth verify avatars face_pairs face_degradations \
+               face_ages gallery fraud_rings text_moderation media_people moderation_reasons
 # of each property; a decoder has three or four of them
 FUZZ_CASES  ?= 34000
 define CHECKS
@@ -33,7 +34,7 @@ export CHECKS
 
 step = @printf '\033[1m==>\033[0m %s\n' "$(1)"
 
-.PHONY: help run up down status demo demo-bundle test check check-deploy models train train-env test-train test-faults test-hostile bench bench-peers fuzz browser system env jars setup
+.PHONY: help run up down status demo console demo-bundle test check check-deploy models train train-env test-train test-faults test-hostile bench bench-peers fuzz browser system env jars setup
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -55,6 +56,9 @@ status: ## Show the programs of the local stack
 demo: ## Run the demo against the running stack
 	@$(BIN)/python -m infra.demo
 
+console: setup ## Fill the review queue with real pictures and show the address of the moderators' console
+	@$(BIN)/python -m infra.demo.console
+
 demo-bundle: train-env ## Make the demo's recommender again, on an empty running stack
 	@$(BIN)/python -m infra.demo.teach --train $(TRAIN)/bin/overture
 
@@ -74,7 +78,8 @@ train-env: $(UV) ## Install the training environment (torch)
 	@UV_PROJECT_ENVIRONMENT=$(TRAIN) $(UV) sync --frozen --python $(PYTHON) --extra train
 
 train: train-env ## Train the project's own models
-	@for model in text-moderation content-classification; do $(TRAIN)/bin/python -m models.training $$model; done
+	@$(BIN)/python -c 'from infra.demo import faces; [faces.picture(name) for name in faces.PICTURES]'
+	@for model in text-moderation content-classification face-occlusion picture-kind; do $(TRAIN)/bin/python -m models.training $$model; done
 
 test-faults: setup ## Break the system on purpose, most of an hour; writes docs/faults.md (needs root)
 	@FAULTS_DOCUMENT=docs/faults.md $(BIN)/pytest -m "faults or faults_short" tests/faults tests/integration/processors/rebuild

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 import orjson
 
-from features.milvus_index import MilvusIndex
+from features import face_gallery
+from features.milvus_index import MilvusConfig, MilvusIndex
 from features.objects.common import TEMPORARY
 from features.ports import ObjectStore
 from features.redis_client import RedisClient, redis_errors
@@ -72,3 +74,16 @@ async def milvus_contents(index: MilvusIndex, recommender: Iterable[str] = ()) -
         async for rows in index.scan(name):
             for row in rows:
                 yield f"{name}/{row.id}", orjson.dumps([row.id, dict(row.scalars)])
+
+
+async def gallery_contents(config: MilvusConfig) -> AsyncIterator[tuple[str, bytes]]:
+    """Place and JSON of every row of every gallery of public figures.
+
+    Raises:
+        UnavailableError: Milvus does not answer.
+    """
+    for stored in await asyncio.to_thread(face_gallery.versions, config):
+        if stored.complete:
+            gallery = await asyncio.to_thread(face_gallery.read, config, stored.version)
+            for row in gallery.rows:
+                yield f"{face_gallery.ALIAS}/{stored.version}/{row.id}", orjson.dumps(row)

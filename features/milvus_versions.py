@@ -20,7 +20,7 @@ def make(config: MilvusConfig, collections: Iterable[Collection]) -> None:
         UnavailableError: Milvus does not answer.
         BugError: one is there with other fields.
     """
-    with _client(config) as client:
+    with client_of(config) as client:
         for each in collections:
             ensure_collection(client, each)
 
@@ -31,7 +31,7 @@ def move_aliases(config: MilvusConfig, collections: Iterable[Collection]) -> Non
     Raises:
         UnavailableError: Milvus does not answer, or a collection was not made.
     """
-    with _client(config) as client:
+    with client_of(config) as client:
         for each in collections:
             if _named(client, each.alias) == "":
                 client.create_alias(each.name, each.alias, timeout=TIMEOUT_S)
@@ -45,7 +45,7 @@ def named(config: MilvusConfig, aliases: Iterable[str]) -> dict[str, str]:
     Raises:
         UnavailableError: Milvus does not answer.
     """
-    with _client(config) as client:
+    with client_of(config) as client:
         return {alias: _named(client, alias) for alias in aliases}
 
 
@@ -55,7 +55,7 @@ def recommender_collections(config: MilvusConfig) -> list[str]:
     Raises:
         UnavailableError: Milvus does not answer.
     """
-    with _client(config) as client:
+    with client_of(config) as client:
         return _recommender_collections(client)
 
 
@@ -66,7 +66,7 @@ def rows(config: MilvusConfig, collections: Iterable[Collection]) -> dict[str, i
         UnavailableError: Milvus does not answer.
     """
     found: dict[str, int | None] = {}
-    with _client(config) as client:
+    with client_of(config) as client:
         for each in collections:
             found[each.name] = None
             if client.has_collection(each.name, timeout=TIMEOUT_S):
@@ -84,7 +84,7 @@ def drop(config: MilvusConfig, collections: Iterable[Collection]) -> None:
     Raises:
         UnavailableError: Milvus does not answer, or an alias still names one.
     """
-    with _client(config) as client:
+    with client_of(config) as client:
         for each in collections:
             if client.has_collection(each.name, timeout=TIMEOUT_S):
                 client.drop_collection(each.name, timeout=TIMEOUT_S)
@@ -103,7 +103,7 @@ def drop_recommender_collections(config: MilvusConfig, kept: Iterable[str]) -> l
     Raises:
         UnavailableError: Milvus does not answer.
     """
-    with _client(config) as client:
+    with client_of(config) as client:
         staying = {recommender_items(version).name for version in kept} | {_named(client, RECOMMENDER_ITEMS)}
         dropped = [name for name in _recommender_collections(client) if name not in staying]
         for name in dropped:
@@ -123,7 +123,8 @@ def _named(client: MilvusClient, alias: str) -> str:
 
 
 @contextmanager
-def _client(config: MilvusConfig) -> Iterator[MilvusClient]:
+def client_of(config: MilvusConfig) -> Iterator[MilvusClient]:
+    """A connected client for a while; what it raises is translated, see `milvus_errors`."""
     with milvus_errors(config):
         client = connect(config)
         try:

@@ -6,6 +6,7 @@
 ``receipts/<media id>.json``                     the event that was accepted
 ``owners/<user token>/<media id>``               whose it is, and since when; written before all of the above
 ``avatars/<user token>/<event id>/<sha256>``     an avatar
+``avatars/<user token>/<event id>/derived/...``  what capabilities made of it
 ``receipts/avatars/<user token>/<event id>.json``  the event that announced it
 ``erased/<media id>``                            the fence: what is missing was erased and is not lost
 ``incoming/<number>/...``                        files of requests that are not accepted yet
@@ -52,7 +53,17 @@ def derived_folder(media_id: str) -> str:
 
 
 def avatar_key(user: str, event_id: str, sha256: str) -> str:
-    return f"avatars/{user_token(user)}/{event_id}/{sha256}"
+    return f"{avatar_folder(user, event_id)}/{sha256}"
+
+
+def avatar_folder(user: str, event_id: str) -> str:
+    """Where an avatar lies with all that is made of it."""
+    return f"avatars/{user_token(user)}/{event_id}"
+
+
+def avatar_derived_folder(user: str, event_id: str) -> str:
+    """Where everything goes that a capability makes of an avatar."""
+    return f"{avatar_folder(user, event_id)}/derived"
 
 
 def avatar_receipts(user: str) -> str:
@@ -119,10 +130,28 @@ async def erase_avatars(objects: ObjectStore, user: str, until: datetime) -> int
     """Remove a user's avatars up to ``until``; how many there were. May be repeated."""
     found = [event_id async for event_id in avatars(objects, user, until)]
     for event_id in found:
-        await _remove_folder(objects, f"avatars/{user_token(user)}/{event_id}")
+        await _remove_folder(objects, avatar_folder(user, event_id))
         # the receipt goes last: it alone says that there is an avatar
-        await objects.delete(f"{avatar_receipts(user)}/{event_id}.json")
+        await objects.delete(_avatar_receipt(user, event_id))
     return len(found)
+
+
+async def sweep_avatars(objects: ObjectStore, user: str, keep: str) -> int:
+    """Remove what was stored of a user's avatars after they had been erased; how many objects.
+
+    A receipt is there before anything else of an avatar, and goes last.
+
+    Args:
+        objects: The store.
+        user: Whose avatars.
+        keep: Event id of an avatar that stays although it has no receipt; empty: none does.
+    """
+    folder = f"avatars/{user_token(user)}"
+    known = {each.key.rpartition("/")[2].removesuffix(".json") async for each in objects.walk(avatar_receipts(user))}
+    left = [each.key async for each in objects.walk(folder) if each.key.split("/")[2] not in known | {keep}]
+    for key in left:
+        await objects.delete(key)
+    return len(left)
 
 
 async def sweep_unfinished(objects: ObjectStore) -> int:
@@ -163,6 +192,15 @@ async def missing_object(objects: ObjectStore, media_id: str, key: str) -> AppEr
     return BadEventError(f"no object {key}", code="object-missing")
 
 
+async def missing_avatar(objects: ObjectStore, user: str, event_id: str, key: str) -> AppError:
+    """The same for an avatar's object, whose receipt goes last: where that is still there, the object is lost."""
+    try:
+        await objects.get(_avatar_receipt(user, event_id))
+    except KeyError:
+        return BadMediaError("The avatar was erased.", code="withdrawn")
+    return BadEventError(f"no object {key}", code="object-missing")
+
+
 async def _remove_folder(objects: ObjectStore, folder: str) -> None:
     for key in [each.key async for each in objects.walk(folder)]:
         await objects.delete(key)
@@ -174,6 +212,10 @@ def _owner_key(user: str, media_id: str) -> str:
 
 def _receipt_key(media_id: str) -> str:
     return f"{RECEIPTS}/{media_id}.json"
+
+
+def _avatar_receipt(user: str, event_id: str) -> str:
+    return f"{avatar_receipts(user)}/{event_id}.json"
 
 
 def _fence_key(media_id: str) -> str:

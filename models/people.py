@@ -20,8 +20,9 @@ PICTURES = 8
 """Pictures of an upload that are searched for faces, evenly spread; a person is seldom in one of sixteen alone."""
 EMBEDDED = 12
 """Faces of an upload that are compared with the gallery, the largest of each picture first."""
-LEAST_SIDE = 32.0
-"""Shorter side of a face from which it is compared, px: smaller ones resemble everybody."""
+LEAST_SIDE = 24.0
+"""Shorter side of a face, as the detector measures it, from which it is compared, px: smaller ones are hardly more like
+their own person than like somebody else (docs/bench/media_people.md)."""
 
 
 @dataclass(frozen=True, slots=True)

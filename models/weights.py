@@ -5,8 +5,9 @@ manifest. The file that a card describes lies in one of three places:
 
 * beside its card (``committed``): small, and its licence lets us pass it on,
 * inside an installed package (``package``),
-* in the folder of built weights (``hub``), where ``python -m models.build`` has put it after
-  fetching it from its address.
+* in the folder of built weights, where ``python -m models.build`` has put it after fetching it from
+  its address (``hub``), taking it out of a pinned archive (``archive``), or making it from pinned
+  archives by the card's conversion (``converted``).
 
 Whoever loads a weight gets it only after its SHA-256 was compared with the card's.
 """
@@ -26,6 +27,8 @@ from schemas.errors import AppError
 
 CARDS = Path(__file__).parent / "weights"
 """Folder of the cards that come with the source."""
+BUILT = Path(".overture/models")
+"""Folder of built weights of a checkout."""
 
 _CHUNK = 1 << 20
 
@@ -34,25 +37,6 @@ class WeightsError(AppError):
     """A weight that is unknown, missing, or not the file its card describes."""
 
     code = "weights-unusable"
-
-
-@dataclass(frozen=True, slots=True)
-class Location:
-    """Where a weight's file is.
-
-    Attributes:
-        kind: ``committed``, ``package`` or ``hub``.
-        path: File name beside the card, path inside the package, or name in the built folder.
-        package: Import name of the package (kind ``package``).
-        distribution: ``name==version`` that must be installed (kind ``package``).
-        url: https address (kind ``hub``).
-    """
-
-    kind: Literal["committed", "package", "hub"]
-    path: str
-    package: str = ""
-    distribution: str = ""
-    url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +53,36 @@ class Archive:
 
 
 @dataclass(frozen=True, slots=True)
+class Location:
+    """Where a weight's file is.
+
+    Attributes:
+        kind: See this module's first lines.
+        path: File name beside the card, path inside the package, or name in the built folder.
+        package: Import name of the package (kind ``package``).
+        distribution: ``name==version`` that must be installed (kind ``package``).
+        url: https address (kind ``hub``).
+        archive: Wheel that has the file (kind ``archive``).
+        member: Path inside it (kind ``archive``).
+    """
+
+    kind: Literal["committed", "package", "hub", "archive", "converted"]
+    path: str
+    package: str = ""
+    distribution: str = ""
+    url: str = ""
+    archive: Archive | None = None
+    member: str = ""
+
+    @property
+    def built(self) -> bool:
+        """Whether ``python -m models.build`` puts the file in its place."""
+        return self.kind in ("hub", "archive", "converted")
+
+
+@dataclass(frozen=True, slots=True)
 class Conversion:
-    """How a committed file was made from archives.
+    """How a file is made from archives.
 
     Attributes:
         script: File under ``models/convert/``.
@@ -191,7 +203,7 @@ def read_card(path: Path) -> Card:
     """
     try:
         fields: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        fields["location"] = Location(**fields["location"])
+        fields["location"] = _location(fields["location"])
         fields["inputs"] = tuple(fields["inputs"])
         fields["outputs"] = tuple(fields["outputs"])
         fields["conversion"] = _conversion(fields.get("conversion"))
@@ -209,7 +221,7 @@ def locate(card: Card, folder: Path | None) -> Path:
 
     Args:
         card: The card.
-        folder: Folder of built weights; needed for weights from a hub only.
+        folder: Folder of built weights; needed for those only.
 
     Raises:
         WeightsError: Its package is not installed in the right version, or no folder was given.
@@ -217,9 +229,9 @@ def locate(card: Card, folder: Path | None) -> Path:
     where = card.location
     if where.kind == "committed":
         return card.folder / where.path
-    if where.kind == "hub":
+    if where.built:
         if folder is None:
-            raise WeightsError(f"{card.label} is fetched from a hub: name the folder of weights")
+            raise WeightsError(f"{card.label} is built by `python -m models.build`: name the folder of weights")
         return folder / card.name / card.version / where.path
     name, _, version = where.distribution.partition("==")
     try:
@@ -237,7 +249,7 @@ def load(name: str, folder: Path | None = None, cards: Path = CARDS) -> Weights:
 
     Args:
         name: Name on the card.
-        folder: Folder of built weights (``Settings.models_folder``); weights from a hub need it.
+        folder: Folder of built weights (``Settings.models_folder``); those need it.
         cards: Folder of the cards.
 
     Raises:
@@ -276,6 +288,11 @@ def sha256_of(path: Path) -> str:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def _location(fields: dict[str, Any]) -> Location:
+    archive = fields.get("archive")
+    return Location(**{**fields, "archive": None if archive is None else Archive(**archive)})
 
 
 def _conversion(fields: dict[str, Any] | None) -> Conversion | None:

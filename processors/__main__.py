@@ -18,8 +18,10 @@ from processors.commands import (
     experiments,
     features_rebuild,
     features_reembed,
+    gallery,
     keys,
     models,
+    moderation,
     train,
     verify,
     world,
@@ -40,6 +42,8 @@ app.add_typer(world.app, name="world")
 app.add_typer(dataset.app, name="dataset")
 app.add_typer(models.app, name="models")
 app.add_typer(experiments.app, name="experiments")
+app.add_typer(gallery.app, name="gallery")
+app.add_typer(moderation.app, name="moderation")
 app.command()(train.train)
 app.command()(verify.verify)
 app.command()(erase.erase)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from processors.avatar_moderation import avatar_moderation
+from processors.avatar_publication import avatar_publication
 from processors.content_classification import content_classification
 from processors.content_embedding import content_embedding
 from processors.content_moderation import content_moderation
 from processors.exposure_counting import exposure_counting
+from processors.fraud_clustering import fraud_clustering
 from processors.item_indexing import item_indexing
 from processors.item_mapping import item_mapping
 from processors.item_publication import item_publication
 from processors.media_analysis import media_analysis
 from processors.media_erasure import media_erasure
 from processors.play_aggregation import play_aggregation
+from processors.review_settlement import review_settlement
 from processors.runtime.processor import Capability
 from processors.user_erasure import user_erasure
 from processors.user_profile import user_profile
@@ -24,6 +28,10 @@ CAPABILITIES: tuple[Capability, ...] = (
     item_publication,
     item_indexing,
     item_mapping,
+    avatar_moderation,
+    avatar_publication,
+    fraud_clustering,
+    review_settlement,
     play_aggregation,
     exposure_counting,
     user_profile,

@@ -1,11 +1,13 @@
 """Decides when an upload is in the catalogue; the only writer of ``media.status``.
 
-consumes  uploads, analysed, rejected, moderated, embedded, classified, withdrawn, dead-lettered
-produces  media.status.changed.v1 (its state), item.catalogue.changed.v1
+consumes  uploads, analysed, rejected, moderated, embedded, classified, reviewed, withdrawn, dead-lettered
+produces  media.status.changed.v1 (its state), item.catalogue.changed.v1, review.action.taken.v1 (what is deleted
+          needs no review)
 stores    its state topic
 
 Every fact is merged into one ``MediaStatus``. The merge is idempotent and gives the same state whatever
-the order in which facts arrive, so redelivery, replay and reordering between topics change nothing.
+the order in which facts arrive, so redelivery, replay and reordering between topics change nothing. What people decided
+in a review stands over what moderation says, whichever is newer.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from processors.runtime.processor import Emit, Milestone, State, capability
 from schemas.common import Reason
 from schemas.content import ContentClassified, ContentEmbedded, ContentModerated
 from schemas.errors import REJECTION_CODES
-from schemas.ids import stable_id
+from schemas.ids import stable_id, upload_event_id
 from schemas.item import ItemChanged
 from schemas.media import (
     MediaAnalysed,
@@ -30,6 +32,7 @@ from schemas.media import (
     TimelineEntry,
 )
 from schemas.pipeline import DeadLettered
+from schemas.review import ReviewActed, ReviewDecided
 from schemas.topics import (
     CONTENT_CLASSIFIED,
     CONTENT_EMBEDDED,
@@ -40,6 +43,8 @@ from schemas.topics import (
     MEDIA_REJECTED,
     MEDIA_STATUS,
     MEDIA_WITHDRAWN,
+    REVIEW_ACTED,
+    REVIEW_DECIDED,
     UPLOADS,
 )
 from schemas.upload import UploadCreated
@@ -52,10 +57,13 @@ Fact = (
     | ContentEmbedded
     | ContentClassified
     | MediaWithdrawn
+    | ReviewDecided
     | DeadLettered
 )
 PUBLICATION = "item_publication"
 WITHDRAWAL = "withdrawal"
+MODERATION = "content_moderation"
+REVIEW = "review"
 FAILED = "failed"
 TICK = timedelta(milliseconds=1)
 WITHDRAWN = Reason(code="withdrawn", text=REJECTION_CODES["withdrawn"])
@@ -84,7 +92,7 @@ ITEM_TOPICS = frozenset(
 MILESTONES = frozenset({"published", "rejected", "review", "failed"})
 LOST_STAGE = dict.fromkeys((topic.name for topic in UPLOADS), "upload") | {
     MEDIA_ANALYSED.name: "media_analysis",
-    CONTENT_MODERATED.name: "content_moderation",
+    CONTENT_MODERATED.name: MODERATION,
     CONTENT_EMBEDDED.name: "content_embedding",
     MEDIA_WITHDRAWN.name: WITHDRAWAL,
 }
@@ -102,15 +110,16 @@ OPTIONAL = frozenset({"content_classification", "item_indexing"})
         CONTENT_EMBEDDED,
         CONTENT_CLASSIFIED,
         MEDIA_WITHDRAWN,
+        REVIEW_DECIDED,
         DEAD_LETTERED,
     ),
-    produces=(MEDIA_STATUS, ITEM_CHANGED),
+    produces=(MEDIA_STATUS, ITEM_CHANGED, REVIEW_ACTED),
     state=MEDIA_STATUS,
 )
 async def item_publication(event: Fact, *, state: State) -> list[Emit]:
     """Joins what is known of an upload and publishes or withdraws it."""
-    media_id = event.key if isinstance(event, DeadLettered) else event.media_id
-    if isinstance(event, DeadLettered) and not _concerns_an_upload(event):
+    media_id = _media_id(event)
+    if media_id is None:
         return []
     before = state.get(media_id)
     old = before if isinstance(before, MediaStatus) else _blank(media_id, event)
@@ -120,6 +129,9 @@ async def item_publication(event: Fact, *, state: State) -> list[Emit]:
     change = catalogue_change(new)
     if change is not None:
         emits.append(Emit(ITEM_CHANGED, media_id, change))
+    moot = moot_review(new, event)
+    if moot is not None:
+        emits.append(Emit(REVIEW_ACTED, moot.review_id, moot))
     return emits
 
 
@@ -184,15 +196,41 @@ def catalogue_change(status: MediaStatus) -> ItemChanged | None:
     )
 
 
+def moot_review(status: MediaStatus, fact: Fact) -> ReviewActed | None:
+    """The end of the review of an upload that is deleted; None if it is not, or if nobody was asked about it."""
+    asked = any(entry.stage == MODERATION and entry.state == "review" for entry in status.timeline)
+    if status.state != "deleted" or not asked or isinstance(fact, ReviewDecided):
+        return None
+    withdrawn = next(entry for entry in status.timeline if entry.stage == WITHDRAWAL)
+    return ReviewActed(
+        event_id=stable_id("review-moot", status.media_id, str(status.erased)),
+        occurred_at=withdrawn.at,
+        review_id=stable_id("review", upload_event_id(status.media_id), MODERATION),
+        moderator=f"system:{PUBLICATION}",
+        action="erase" if status.erased else "withdraw",
+    )
+
+
 def _milestone(old: MediaStatus, new: MediaStatus) -> Milestone | None:
-    """What the uploader waited for and has now."""
-    if new.state == old.state or new.state not in MILESTONES or new.accepted_at is None:
+    """What the uploader waited for and has now; how long people took is not measured as the pipeline's time."""
+    if new.state == old.state or new.state not in MILESTONES or new.accepted_at is None or _reviewed(new.timeline):
         return None
     return Milestone(new.state, new.accepted_at)
 
 
 def _blank(media_id: str, fact: Fact) -> MediaStatus:
     return MediaStatus(media_id=media_id, kind="unknown", state="unknown", seq=0, changed_at=fact.occurred_at)
+
+
+def _media_id(fact: Fact) -> str | None:
+    """The upload that a fact concerns; None: no upload."""
+    match fact:
+        case DeadLettered():
+            return fact.key if _concerns_an_upload(fact) else None
+        case ReviewDecided():
+            return fact.subject_id if fact.subject == "media" else None
+        case _:
+            return fact.media_id
 
 
 def _concerns_an_upload(letter: DeadLettered) -> bool:
@@ -216,15 +254,15 @@ def _entry(fact: Fact) -> TimelineEntry:
         case MediaRejected():
             return TimelineEntry(stage=fact.stage, state="rejected", at=fact.produced_at, reasons=fact.reasons)
         case ContentModerated():
-            return TimelineEntry(
-                stage="content_moderation", state=fact.decision, at=fact.produced_at, reasons=fact.reasons
-            )
+            return TimelineEntry(stage=MODERATION, state=fact.decision, at=fact.produced_at, reasons=fact.reasons)
         case ContentEmbedded():
             return TimelineEntry(stage="content_embedding", state="embedded", at=fact.produced_at)
         case ContentClassified():
             return TimelineEntry(stage="content_classification", state="classified", at=fact.produced_at)
         case MediaWithdrawn():
             return TimelineEntry(stage=WITHDRAWAL, state="deleted", at=fact.occurred_at, reasons=(WITHDRAWN,))
+        case ReviewDecided():
+            return TimelineEntry(stage=REVIEW, state=fact.decision, at=fact.decided_at, reasons=fact.reasons)
         case DeadLettered():
             reason = Reason(code=fact.code, text=FAILURE_TEXT)
             lost = fact.capability == PUBLICATION
@@ -262,22 +300,25 @@ def _details(fact: Fact) -> dict[str, Any]:
 def _state(status: MediaStatus) -> MediaState:
     """The state that the facts add up to; independent of their order."""
     outcomes = {entry.state for entry in status.timeline}
+    reviewed = _reviewed(status.timeline)
+    decision = reviewed.state if reviewed else status.decision
     if "deleted" in outcomes:
         return "deleted"
-    if status.decision == "reject" or "rejected" in outcomes:
+    if decision == "reject" or "rejected" in outcomes:
         return "rejected"
-    if status.decision == "approve" and status.vector and status.accepted_at is not None:
+    if decision == "approve" and status.vector and status.accepted_at is not None:
         return "published"
     if _failures(status.timeline):
         return "failed"
-    if status.decision == "review":
+    if decision == "review":
         return "review"
     return "received" if outcomes == {"received"} else "processing"
 
 
 def _failures(timeline: tuple[TimelineEntry, ...]) -> list[TimelineEntry]:
-    """Failures of capabilities that the item needs and that have given no result."""
+    """Failures of capabilities that the item needs and that have given no result; a review stands for moderation."""
     done = {entry.stage for entry in timeline if entry.state != FAILED}
+    done |= {MODERATION} if _reviewed(timeline) else set()
     return [e for e in timeline if e.state == FAILED and e.stage not in done and e.stage not in OPTIONAL]
 
 
@@ -285,7 +326,8 @@ def _reasons(state: MediaState, timeline: tuple[TimelineEntry, ...]) -> tuple[Re
     """Reasons of the facts that make the state what it is, each code once."""
     match state:
         case "rejected":
-            speaking = [entry for entry in timeline if entry.state in ("rejected", "reject")]
+            overruled = MODERATION if _reviewed(timeline) else None
+            speaking = [e for e in timeline if e.state == "rejected" or (e.state == "reject" and e.stage != overruled)]
         case "failed":
             speaking = _failures(timeline)
         case "review" | "deleted":
@@ -293,6 +335,11 @@ def _reasons(state: MediaState, timeline: tuple[TimelineEntry, ...]) -> tuple[Re
         case _:
             speaking = []
     return tuple({reason.code: reason for entry in speaking for reason in entry.reasons}.values())
+
+
+def _reviewed(timeline: tuple[TimelineEntry, ...]) -> TimelineEntry | None:
+    """What people decided, if they have."""
+    return next((entry for entry in timeline if entry.stage == REVIEW), None)
 
 
 def _was_published(status: MediaStatus) -> bool:

@@ -96,6 +96,11 @@ def profile_row(profile: ProfileChanged) -> FeatureRow:
     )
 
 
+def kept_row(kept: ProfileKept) -> FeatureRow | None:
+    """Row of what is kept; None of an erased user."""
+    return None if kept.profile is None else profile_row(kept.profile)
+
+
 def _known(state: State, user: str) -> ProfileKept:
     found = state.get(user)
     return found if isinstance(found, ProfileKept) else ProfileKept(user_id=user)

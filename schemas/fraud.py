@@ -15,7 +15,7 @@ from schemas.user import FaceEmbedded
 
 @dataclass(frozen=True, kw_only=True)
 class FaceKept(Record):
-    """State of fraud_clustering: a user's face while the rule needs it, and the fence of erased users; compacted, key = user id.
+    """State of fraud_clustering: a user's face while the rule needs it, and the fence of erased users; compacted.
 
     Attributes:
         user_id: Whose face it is.
@@ -44,6 +44,7 @@ class RingSuspected(Record):
         ring_id: Follows from the ring's earliest account, so that every order of events gives the same.
         state: Whether it still stands.
         members: User ids, sorted; empty when dissolved.
+        accounts: How many accounts there are, those that are too many to be named included.
         first_at: Earliest avatar of the members, UTC.
         last_at: Newest avatar of the members, UTC.
         likeness: Mean cosine of the pairs that tie the ring together, -1..1.
@@ -60,6 +61,7 @@ class RingSuspected(Record):
     ring_id: str
     state: RingState
     members: tuple[str, ...] = ()
+    accounts: int = 0
     first_at: datetime | None = None
     last_at: datetime | None = None
     likeness: float = 0.0

@@ -182,6 +182,7 @@ class Vote(Record):
         reasons: Reason codes.
         note: What the moderator wrote.
         at: When, UTC.
+        senior: Whether the moderator may decide escalated cases; kept for a vote that waits for its request.
     """
 
     CONTRACT: ClassVar[str] = "overture.review.Vote"
@@ -191,6 +192,7 @@ class Vote(Record):
     reasons: tuple[str, ...] = ()
     note: str = ""
     at: datetime
+    senior: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

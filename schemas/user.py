@@ -115,6 +115,9 @@ class AvatarSettled(Record):
         review_id: Review that decided, or that is asked for; empty when none.
         judged_at: When the machine judged it, UTC.
         decided_at: When a person decided, UTC.
+        failed_at: When work on an avatar of the user was given up last, UTC; tells of the newest one if that was
+            chosen before.
+        failure: Error code of that; empty without.
         erased_at: When the user was erased last, UTC: avatars from before are not taken.
     """
 
@@ -137,6 +140,8 @@ class AvatarSettled(Record):
     review_id: str = ""
     judged_at: datetime | None = None
     decided_at: datetime | None = None
+    failed_at: datetime | None = None
+    failure: str = ""
     erased_at: datetime | None = None
 
 
@@ -159,7 +164,7 @@ class ProfileKept(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class FaceEmbedded(Record):
-    """The face of a user's newest avatar as a vector, kept only as long as the search for rings needs it; key = user id.
+    """The face of a user's newest avatar as a vector, kept only as long as the search for rings needs it.
 
     Attributes:
         event_id: UUIDv5 of this event; the same fact always has the same id.

@@ -21,10 +21,20 @@ def show(
         Demand.reads_a_user
     ),
     uploaders: Annotated[float, typer.Option(help="Share of users that uploads on a day, 0..1.")] = Demand.uploaders,
+    avatars: Annotated[
+        float, typer.Option(help="Share of users that chooses an avatar on a day, 0..1.")
+    ] = Demand.avatars,
     upload_cpu_s: Annotated[float, typer.Option(help="CPU seconds for one mean upload.")] = page.RATES.upload_cpu_s,
     plays_a_worker_s: Annotated[float, typer.Option(help="Plays one worker counts in a second.")] = (
         page.RATES.plays_a_worker_s
     ),
+    upload_reviews: Annotated[float, typer.Option(help="Share of uploads that a person looks at, 0..1.")] = (
+        Rates.upload_reviews
+    ),
+    avatar_reviews: Annotated[float, typer.Option(help="Share of avatars that a person looks at, 0..1.")] = (
+        Rates.avatar_reviews
+    ),
+    decision_s: Annotated[float, typer.Option(help="Seconds of a moderator for one decision.")] = Rates.decision_s,
     utilisation: Annotated[float, typer.Option(help="Share of its time a unit may be busy.")] = Rates.utilisation,
     *,
     write: Annotated[bool, typer.Option(help="Write the page for the usual sizes instead.")] = False,
@@ -40,15 +50,23 @@ def show(
             plays_a_user=plays_a_user,
             reads_a_user=reads_a_user,
             uploaders=uploaders,
+            avatars=avatars,
             known_users=page.KNOWN_SHARE * daily_users,
             items=uploaders * daily_users * page.ITEM_DAYS,
         )
-        rates = Rates(upload_cpu_s=upload_cpu_s, plays_a_worker_s=plays_a_worker_s, utilisation=utilisation)
+        rates = Rates(
+            upload_cpu_s=upload_cpu_s,
+            plays_a_worker_s=plays_a_worker_s,
+            upload_reviews=upload_reviews,
+            avatar_reviews=avatar_reviews,
+            decision_s=decision_s,
+            utilisation=utilisation,
+        )
         found = plan(demand, rates)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     for name, value in page.rows(found):
-        Console().print(f"{name:<44} {value}", highlight=False)
+        Console().print(f"{name:<62} {value}", highlight=False)
 
 
 if __name__ == "__main__":

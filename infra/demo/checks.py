@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from infra.demo.tracks import Heard, Run, Track
+from infra.demo.tracks import Heard, Portrait, Run, Track
 
 UNPLAYED_SHARE = 1 / 3
 REFUSED_STATUS = 415
@@ -19,7 +19,13 @@ def failures(run: Run) -> list[str]:
         *_difference(run),
         *_learned(run),
         *_withdrawal(run),
+        *avatar_failures(run),
     ]
+
+
+def avatar_failures(run: Run) -> list[str]:
+    """Those that concern avatars."""
+    return [*(line for portrait in run.portraits for line in _avatar(portrait)), *_ring(run)]
 
 
 def _item(track: Track) -> Iterator[str]:
@@ -111,3 +117,20 @@ def _withdrawal(run: Run) -> Iterator[str]:
         yield f"{withdrawal.track.item.title}: withdrawn, but still in answers"
     if withdrawal.state != "deleted":
         yield f"{withdrawal.track.item.title}: withdrawn, but {withdrawal.state or 'without a state'}"
+
+
+def _avatar(portrait: Portrait) -> Iterator[str]:
+    avatar = portrait.avatar
+    codes = {reason.code for reason in portrait.reasons}
+    told = ", ".join(sorted(codes)) or "no reason"
+    if portrait.state != avatar.outcome:
+        yield f"{avatar.title}: {portrait.state} ({told}), {avatar.outcome} was expected"
+    elif avatar.codes and not codes & avatar.codes:
+        yield f"{avatar.title}: {avatar.outcome} for {told}, {' or '.join(sorted(avatar.codes))} was expected"
+    elif not all(reason.text for reason in portrait.reasons):
+        yield f"{avatar.title}: a reason without a sentence"
+
+
+def _ring(run: Run) -> Iterator[str]:
+    if run.ring is not None and run.ring.case is None and not run.ring.hidden:
+        yield f"{', '.join(sorted(run.ring.users))} show one face, but no ring is a case of review"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import httpx
@@ -98,6 +99,35 @@ class Explanation(Document):
     parts: dict[str, float] = {}
     neighbours: tuple[Near, ...] = ()
     played: tuple[Near, ...] = ()
+
+
+class AvatarStatus(Document):
+    """`GET /v1/avatars/{user}`."""
+
+    event_id: str
+    state: str
+    decided_by: str
+    reasons: tuple[Reason, ...] = ()
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing more happens without a person."""
+        return self.state != "received"
+
+
+class Case(Document):
+    """`GET /v1/review/cases/{id}`; in a list, without the members."""
+
+    review_id: str
+    state: str
+    members: tuple[str, ...] = ()
+    scores: dict[str, float] = {}
+
+
+class Cases(Document):
+    """`GET /v1/review/cases`."""
+
+    cases: tuple[Case, ...]
 
 
 class Refusal(Document):
@@ -207,6 +237,42 @@ class Service:
             tries += 1
             await asyncio.sleep(RETRY_S)
         raise DemoError(f"the events of {media_id} break off again and again")
+
+    async def change_avatar(self, user: str, file: Path, idempotency_key: str) -> str | Refusal:
+        """Send an avatar; the id of its event, or the 4xx that refuses it.
+
+        Raises:
+            DemoError: the service does not take it after some tries.
+        """
+        content = await asyncio.to_thread(file.read_bytes)
+        answer = await self._send(
+            "POST",
+            "/v1/avatars",
+            files=[("user", (None, user.encode())), ("file", (file.name, content))],
+            headers={"Idempotency-Key": idempotency_key},
+        )
+        if answer.status_code == httpx.codes.ACCEPTED:
+            return str(answer.json()["event_id"])
+        return _document(Refusal, answer)
+
+    async def avatar(self, user: str) -> AvatarStatus | None:
+        """Where a user's newest avatar stands; None if the service knows of none."""
+        answer = await self._send("GET", f"/v1/avatars/{user}")
+        return None if answer.status_code == httpx.codes.NOT_FOUND else _document(AvatarStatus, _good(answer))
+
+    async def rings(self) -> list[Case] | None:
+        """Cases of rings that wait for people, then those that were decided; None if the key may not see cases."""
+        found: list[Case] = []
+        for more in ({}, {"state": "decided"}):
+            answer = await self._send("GET", "/v1/review/cases", params={"subject": "ring", **more})
+            if answer.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+                return None
+            for each in _document(Cases, _good(answer)).cases:
+                whole = await self._send("GET", f"/v1/review/cases/{each.review_id}")
+                # erased meanwhile
+                if whole.status_code != httpx.codes.NOT_FOUND:
+                    found.append(_document(Case, _good(whole)))
+        return found
 
     async def play(self, plays: Sequence[dict[str, object]]) -> int:
         """Post plays; how many were accepted."""

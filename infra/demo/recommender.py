@@ -6,17 +6,14 @@ items are of that world, so all that the demo uploads is placed by its content.
 
 from __future__ import annotations
 
-import asyncio
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import orjson
 
-from infra.demo.errors import DemoError
+from infra.demo.program import overture
 
 BUNDLE = Path(__file__).parent / "bundle"
-PROGRAM = Path(sys.executable).with_name("overture")
 
 
 async def ensure(tell: Callable[[str], None]) -> None:
@@ -25,22 +22,12 @@ async def ensure(tell: Callable[[str], None]) -> None:
     Raises:
         DemoError: a command fails; the message is its own.
     """
-    known = [orjson.loads(line) for line in (await _overture("models", "list", "--json")).splitlines()]
+    known = [orjson.loads(line) for line in (await overture("models", "list", "--json")).splitlines()]
     used = [each["version"] for each in known if each["state"] == "in use"]
     if used:
         tell(f"recommender {used[0]} is in use")
         return
     version = orjson.loads((BUNDLE / "manifest.json").read_bytes())["version"]
-    await _overture("models", "register", str(BUNDLE), "--by", "demo")
-    await _overture("models", "promote", version, "--by", "demo")
+    await overture("models", "register", str(BUNDLE), "--by", "demo")
+    await overture("models", "promote", version, "--by", "demo")
     tell(f"recommender {version} put in use")
-
-
-async def _overture(*arguments: str) -> str:
-    running = await asyncio.create_subprocess_exec(
-        PROGRAM, *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-    )
-    said, complaint = await running.communicate()
-    if running.returncode:
-        raise DemoError(f"overture {' '.join(arguments)}: {(complaint or said).decode(errors='replace').strip()}")
-    return said.decode()

@@ -6,14 +6,14 @@ import asyncio
 import json
 import time
 import uuid
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from infra.demo.client import Answer, Media, Refusal, Service
 from infra.demo.errors import DemoError
 from infra.demo.journal import Journal
 from infra.demo.material import LISTENERS, Item
+from infra.demo.pace import Pace
 from infra.demo.tracks import Heard, Run, Track, Withdrawal
 
 RECALL_LIMIT = 2000
@@ -23,29 +23,6 @@ FOLLOWING = frozenset({"taste", "learned", "mapped"})
 """Reasons of items that follow from what a listener plays."""
 WITHDRAWN = "chelsea"
 """The item taken back at the end, or another that nobody has played if it is not published."""
-
-
-@dataclass(frozen=True)
-class Pace:
-    """How long things may take, seconds.
-
-    Attributes:
-        between_uploads: Pause after each upload.
-        between_polls: Pause between two questions of the same kind.
-        ready: Until the service says it is ready.
-        uploads: From the last upload until every item has ended and is recallable.
-        labels: Until the published items have their labels.
-        taste: From the plays until recommendations follow them.
-        withdrawal: From the withdrawal until the item is gone.
-    """
-
-    between_uploads: float = 0.3
-    between_polls: float = 0.15
-    ready: float = 20.0
-    uploads: float = 120.0
-    labels: float = 15.0
-    taste: float = 30.0
-    withdrawal: float = 30.0
 
 
 class Scenario:
@@ -80,7 +57,7 @@ class Scenario:
         Raises:
             DemoError: it cannot be used in time.
         """
-        async for _ in self._polls(self._pace.ready):
+        async for _ in self._pace.polls(self._pace.ready):
             unready = await self.service.unready_parts()
             if not unready:
                 return
@@ -92,7 +69,7 @@ class Scenario:
         known = [media_id for media_id in left if await self.service.withdraw(media_id)]
         if known:
             self._journal.note(f"withdrew {len(known)} items of an earlier run")
-            async for _ in self._polls(self._pace.withdrawal):
+            async for _ in self._pace.polls(self._pace.withdrawal):
                 if not self._recalled(await self._ask_recall()) & set(known):
                     break
         self._remembered.unlink(missing_ok=True)
@@ -118,7 +95,7 @@ class Scenario:
                     watchers.append(tasks.create_task(self._watch(track)))
                 await asyncio.sleep(self._pace.between_uploads)
             self._remember()
-            async for _ in self._polls(self._pace.uploads):
+            async for _ in self._pace.polls(self._pace.uploads):
                 if all(track.settled for track in self.run.tracks.values()):
                     break
             for task in (recall, *watchers):
@@ -126,7 +103,7 @@ class Scenario:
 
     async def wait_labels(self) -> None:
         """Read the published items until all are classified, which publication does not wait for."""
-        async for _ in self._polls(self._pace.labels):
+        async for _ in self._pace.polls(self._pace.labels):
             unlabelled = [track for track in self.run.published if track.stage_s("content_classification") is None]
             if not unlabelled:
                 return
@@ -139,7 +116,7 @@ class Scenario:
         if plays:
             self._journal.note(f"{await self.service.play(plays)} plays accepted")
         start = time.monotonic()
-        async for _ in self._polls(self._pace.taste):
+        async for _ in self._pace.polls(self._pace.taste):
             for heard in self.run.heard:
                 if heard.reflected_s is None and await self._follows(heard):
                     heard.reflected_s = time.monotonic() - start
@@ -157,7 +134,7 @@ class Scenario:
         withdrawal = self.run.withdrawal = Withdrawal(track)
         await self.service.withdraw(track.media_id)
         start = time.monotonic()
-        async for _ in self._polls(self._pace.withdrawal):
+        async for _ in self._pace.polls(self._pace.withdrawal):
             if withdrawal.gone_s is None and track.media_id not in self._recalled(await self._ask_recall()):
                 withdrawal.gone_s = time.monotonic() - start
                 self._journal.note(f"{track.item.title}: gone {withdrawal.gone_s:.2f} s after its withdrawal")
@@ -274,12 +251,3 @@ class Scenario:
     async def _learn_title(self, item_id: str, ours: Mapping[str, Track]) -> None:
         if item_id not in ours and item_id not in self.titles:
             self.titles[item_id] = await self.service.title(item_id)
-
-    async def _polls(self, limit_s: float) -> AsyncIterator[None]:
-        """One turn now, then one after each pause until the time is up."""
-        deadline = time.monotonic() + limit_s
-        while True:
-            yield
-            if time.monotonic() >= deadline:
-                return
-            await asyncio.sleep(self._pace.between_polls)

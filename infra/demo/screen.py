@@ -10,10 +10,11 @@ from rich.table import Table
 from rich.text import Text
 
 from infra.demo.client import Near
-from infra.demo.tracks import STAGES, Heard, Run, Track
+from infra.demo.tracks import STAGES, Heard, RingCase, Run, Track
 
 STYLES = {
     "published": "green",
+    "approved": "green",
     "rejected": "yellow",
     "refused": "yellow",
     "deleted": "dim",
@@ -46,6 +47,41 @@ def ways(run: Run) -> Table:
             Text(_why(track)),
         )
     return table
+
+
+def avatars(run: Run) -> Table:
+    """What became of each avatar."""
+    table = Table(
+        box=None, title="Avatars, each alone, seconds from its 202 to the answer that tells", title_justify="left"
+    )
+    table.add_column("avatar", no_wrap=True, max_width=46)
+    table.add_column("file", no_wrap=True)
+    table.add_column("seconds", justify="right", no_wrap=True)
+    table.add_column("outcome", no_wrap=True)
+    table.add_column("reasons", overflow="fold", ratio=1)
+    for each in run.portraits:
+        table.add_row(
+            each.avatar.title,
+            each.avatar.file.name,
+            _seconds(each.decided_s),
+            Text(each.state, STYLES.get(each.state, "cyan")),
+            Text("; ".join(f"{reason.code}: {reason.text}" for reason in each.reasons)),
+        )
+    return table
+
+
+def ring(found: RingCase) -> str:
+    """What people are asked about the accounts that show one face, in a sentence."""
+    if found.hidden:
+        return "Whether a ring is suspected is not shown: the API key has no scope `review`."
+    if found.case is None:
+        return f"No ring of {', '.join(sorted(found.users))} was found."
+    case = found.case
+    measures = ", ".join(f"{name} {value:.2f}" for name, value in sorted(case.scores.items()))
+    return (
+        f"A ring is suspected: {', '.join(sorted(case.members))} show one face ({measures}); the case is "
+        f"{case.state}, seen {found.seen_s:.1f} s after the last avatar's end."
+    )
 
 
 def tastes(heard: Heard, run: Run, titles: dict[str, str]) -> Group:

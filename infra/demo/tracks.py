@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from infra.demo.client import Answer, Explanation, Media, Reason, Refusal
+from infra.demo.avatars import Avatar
+from infra.demo.client import Answer, AvatarStatus, Case, Explanation, Media, Reason, Refusal
 from infra.demo.material import Item, Listener
 
 STAGES = ("media_analysis", "content_moderation", "content_embedding", "content_classification", "item_publication")
@@ -116,6 +117,52 @@ class Withdrawal:
 
 
 @dataclass
+class Portrait:
+    """One avatar on its way.
+
+    Attributes:
+        avatar: What was sent.
+        refusal: The 4xx, when there was one.
+        status: Newest state that concerns it.
+        decided_s: Seconds from the 202 to the arrival of the first answer that says what became of it.
+    """
+
+    avatar: Avatar
+    refusal: Refusal | None = None
+    status: AvatarStatus | None = None
+    decided_s: float | None = None
+
+    @property
+    def state(self) -> str:
+        """`waiting`, `refused`, or the newest state of the service."""
+        if self.refusal is not None:
+            return "refused"
+        return self.status.state if self.status is not None else "waiting"
+
+    @property
+    def reasons(self) -> tuple[Reason, ...]:
+        """Why it ended as it did."""
+        return self.status.reasons if self.status is not None else ()
+
+
+@dataclass
+class RingCase:
+    """What people are asked about the accounts that show one face.
+
+    Attributes:
+        users: The accounts.
+        case: The case that names them all; None: none does.
+        hidden: Whether the key may not see cases.
+        seen_s: Seconds from the last avatar's end to the answer that held the case.
+    """
+
+    users: frozenset[str]
+    case: Case | None = None
+    hidden: bool = False
+    seen_s: float = 0.0
+
+
+@dataclass
 class Run:
     """Everything of one run of the demo.
 
@@ -124,6 +171,8 @@ class Run:
         tracks: Item key -> its way.
         heard: The listeners.
         withdrawal: The item taken back at the end.
+        portraits: The avatars.
+        ring: What is known of those that show one face; None: nothing was asked.
         recall_gaps_s: Seconds between two answers of recall: how finely `recallable_s` is measured.
     """
 
@@ -131,6 +180,8 @@ class Run:
     tracks: dict[str, Track]
     heard: list[Heard]
     withdrawal: Withdrawal | None = None
+    portraits: list[Portrait] = field(default_factory=list)
+    ring: RingCase | None = None
     recall_gaps_s: list[float] = field(default_factory=list)
 
     @property

@@ -22,10 +22,14 @@ from processors.runtime.settings import Settings
 WORKERS: Mapping[str, tuple[str, ...]] = {
     "worker-media": ("media_analysis",),
     "worker-content": ("content_moderation", "content_embedding", "content_classification"),
+    "worker-avatars": ("avatar_moderation",),
     "worker-items": (
         "item_publication",
         "item_indexing",
         "item_mapping",
+        "avatar_publication",
+        "fraud_clustering",
+        "review_settlement",
         "play_aggregation",
         "exposure_counting",
         "user_profile",

@@ -129,6 +129,25 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
         ),
     ),
     (
+        "People",
+        (
+            Panel("Cases that wait for a moderator", (
+                ('max by (state, subject) (overture_review_cases{state=~"waiting|second|escalated"})',
+                 "{{subject}} {{state}}"),
+            )),
+            Panel("Age of the oldest open case", (
+                ("max by (subject) (overture_review_oldest_seconds)", "{{subject}}"),
+            ), "s"),
+            Panel("Decided by people", (
+                ("max by (subject, decision) (overture_review_decided)", "{{subject}} {{decision}}"),
+            )),
+            Panel("Faces held, rings suspected", (
+                ("max(overture_faces_held)", "faces"),
+                ("max(overture_rings_standing)", "rings"),
+            )),
+        ),
+    ),
+    (
         "Machines",
         (
             Panel("Answers: broker, registry, Redis, Milvus, objects", (

@@ -10,12 +10,15 @@ from typing import Any
 from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.core import Metric
 
+import processors.catalogue  # noqa: F401 - capabilities register metrics of their own
+from models.review_queue import Weights
 from processors.runtime.active_model import ModelMetrics
 from processors.runtime.metrics import ProgressMetrics, build_info
 from processors.serving.dead_letters import WaitingLetters
 from processors.serving.decoding import Decoder
 from processors.serving.experiments.served_log import ServedMetrics
 from processors.serving.metrics import ServiceMetrics
+from processors.serving.review.view import CaseView
 from schemas.codec import Codec
 
 OURS = "overture_"
@@ -57,7 +60,9 @@ def metrics() -> list[Listed]:
     ModelMetrics(service.registry)
     ServedMetrics(service.registry)
     service.watch_snapshot(lambda: 0, lambda: 0)
-    service.registry.register(WaitingLetters(Decoder(Codec(), _no_registry), (), lambda: datetime.now(UTC)))
+    decoder = Decoder(Codec(), _no_registry)
+    service.registry.register(WaitingLetters(decoder, (), lambda: datetime.now(UTC)))
+    service.registry.register(CaseView(decoder, Weights(), lambda: datetime.now(UTC)))
     found: dict[str, Listed] = {}
     for shown_by, registries in (("worker", (REGISTRY, worker)), ("service", (service.registry,))):
         for collector in [c for registry in registries for c in registry._collector_to_names]:

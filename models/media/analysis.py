@@ -133,7 +133,7 @@ class MediaAnalyser:
         """Process id of the fork server."""
         return self._server.pid
 
-    def analyse(self, fd_or_path: int | Path, kind: MediaKind, *, size: int) -> Analysis:
+    def analyse(self, fd_or_path: int | Path, kind: MediaKind, *, size: int, limits: Limits | None = None) -> Analysis:
         """Open the file once in a fresh confined child.
 
         Args:
@@ -141,6 +141,7 @@ class MediaAnalyser:
                 that *we* chose (never a name from a user).
             kind: What the file was uploaded as.
             size: Bytes the file must have.
+            limits: In place of the analyser's own.
 
         Raises:
             BadMediaError: The file is unusable; ``code`` is one of ``REJECTION_CODES``. A child
@@ -150,16 +151,17 @@ class MediaAnalyser:
         """
         if kind not in KINDS:
             raise BugError(f"no such kind of media: {kind!r}")
+        limits = limits or self._limits
         with _opened(fd_or_path) as source:
             real = os.fstat(source).st_size
             if real == 0:
                 raise BadMediaError(REJECTION_CODES["media-empty"], code="media-empty")
             if real != size:
                 raise UnavailableError(f"the file has {real} bytes instead of {size}", code="media-size-mismatch")
-            if size > self._limits.max_file_bytes:
+            if size > limits.max_file_bytes:
                 raise BadMediaError(f"{size} bytes", code="media-limit")
-            outcome = self._server.run(kind, source, size, self._limits)
-        return _interpret(outcome, self._limits)
+            outcome = self._server.run(kind, source, size, limits)
+        return _interpret(outcome, limits)
 
     def _probe(self) -> SandboxReport:
         with open(os.devnull, "rb") as nothing:  # noqa: PTH123 - a descriptor is wanted

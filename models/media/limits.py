@@ -98,6 +98,9 @@ class Limits:
     frame_long_side: int = 416
     video_max_samples: int = 16
     picture_max_samples: int = 4
+    # a JPEG is decoded at a half, a quarter or an eighth where that leaves this many times the pixels of the sampled
+    # sides; None: where it leaves a square of twice the long side
+    jpeg_margin: float | None = None
     # frames held while the pass runs, before the samples are chosen from them
     max_candidates: int = 192
     # ms between candidates while there is room for them

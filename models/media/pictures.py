@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import struct
 import warnings
 from typing import IO, Any
@@ -156,7 +157,7 @@ def _decode(image: Image.Image, limits: Limits) -> Findings:
 def _read_frames(image: Image.Image, store: CandidateStore, limits: Limits, *, single: bool) -> list[int]:
     """Go through the frames once. Returns the end of each in ms (0 for a still picture)."""
     if single:
-        image.draft("RGB", (2 * limits.frame_long_side, 2 * limits.frame_long_side))
+        image.draft("RGB", _least_size(image, limits))
         store.add(FrameView.made(0, to_rgb(image, limits.frame_long_side)))
         return [0]
     now, pixels, ends = 0, 0, []
@@ -178,6 +179,14 @@ def _read_frames(image: Image.Image, store: CandidateStore, limits: Limits, *, s
         now += shown if 10 < shown < 600_000 else 100
         ends.append(now)
     return ends if len(ends) > 1 else [0]
+
+
+def _least_size(image: Image.Image, limits: Limits) -> tuple[int, int]:
+    """Width and height that a JPEG must keep while it is decoded."""
+    if limits.jpeg_margin is None:
+        return 2 * limits.frame_long_side, 2 * limits.frame_long_side
+    scale = limits.jpeg_margin * limits.frame_long_side / max(image.size)
+    return math.ceil(image.width * scale), math.ceil(image.height * scale)
 
 
 def _orientation(image: Image.Image) -> tuple[bool, int]:

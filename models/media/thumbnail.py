@@ -20,7 +20,7 @@ THUMBNAIL_VERSION = "1"
 
 THUMBNAIL_TYPE = "image/webp"
 LONG_SIDE = 160
-"""Pixels of a frame's longer side; smaller frames keep their size."""
+"""Pixels of a thumbnail's longer side; smaller frames keep their size."""
 QUALITY = 78
 WAVE_SIZE = (96, 160)
 """Height and width of a waveform, pixels."""
@@ -39,7 +39,7 @@ def thumbnail(arrays: Arrays) -> bytes | None:
         arrays: Of ``models.media.facts.ARRAYS``; ``frames`` (uint8 [N, H, W, 3], RGB) and ``pcm`` (int16 [S]) are used.
     """
     if len(arrays["frames"]):
-        return _encoded(_small(telling_frame(arrays["frames"])[:, :, ::-1]))
+        return _encoded(shrunk(telling_frame(arrays["frames"])[:, :, ::-1], LONG_SIDE))
     if len(arrays["pcm"]):
         return _encoded(waveform(arrays["pcm"]))
     return None
@@ -90,9 +90,15 @@ def _level(pcm: NDArray[np.int16]) -> float:
     return float(np.sqrt(np.mean(np.square(pcm.astype(np.float64))))) if len(pcm) else 0.0
 
 
-def _small(image: Image) -> Image:
+def shrunk(image: Image, long_side: int) -> Image:
+    """A picture at most ``long_side`` pixels wide and high, area-averaged; smaller ones keep their size.
+
+    Args:
+        image: uint8 [H, W, 3].
+        long_side: Pixels.
+    """
     height, width = image.shape[:2]
-    scale = LONG_SIDE / max(height, width)
+    scale = long_side / max(height, width)
     if scale >= 1:
         return np.ascontiguousarray(image)
     size = max(1, round(width * scale)), max(1, round(height * scale))

@@ -1,4 +1,4 @@
-"""``python -m models.training text-moderation|content-classification [--debug]``."""
+"""``python -m models.training text-moderation|content-classification|face-occlusion|picture-kind [--debug]``."""
 
 from __future__ import annotations
 
@@ -28,6 +28,18 @@ def text_moderation(debug: Debug = False) -> None:
 def content_classification(debug: Debug = False) -> None:
     """The classifier over sound, picture and text (some ten minutes on one core)."""
     _train("models.training.content_classification", debug)
+
+
+@app.command("face-occlusion")
+def face_occlusion(debug: Debug = False) -> None:
+    """Which cells of a face are covered (some four minutes on one core)."""
+    _train("models.training.face_occlusion", debug)
+
+
+@app.command("picture-kind")
+def picture_kind(debug: Debug = False) -> None:
+    """Photograph, drawing, screenshot, statue or screen (some three minutes on one core)."""
+    _train("models.training.picture_kind", debug)
 
 
 def _train(module: str, debug: bool) -> None:

@@ -86,7 +86,14 @@ def _flow() -> str:
     """Mermaid: who hands what to whom; the edges are topics."""
     makers: dict[str, str] = {t.name: "http[HTTP ingest]" for t in topics.UPLOADS}
     makers |= dict.fromkeys(
-        (topics.SONG_PLAYED.name, topics.ITEM_INTERACTED.name, topics.MEDIA_WITHDRAWN.name), "http[HTTP ingest]"
+        (
+            topics.SONG_PLAYED.name,
+            topics.ITEM_INTERACTED.name,
+            topics.MEDIA_WITHDRAWN.name,
+            topics.AVATAR_CHANGED.name,
+            topics.REVIEW_ACTED.name,
+        ),
+        "http[HTTP ingest]",
     )
     for capability in CAPABILITIES:
         for topic in capability.produces:

@@ -35,6 +35,7 @@ SERVICE_WRITES = (
     topics.SONG_PLAYED,
     topics.LIST_SERVED,
     topics.MEDIA_WITHDRAWN,
+    topics.REVIEW_ACTED,
 )
 SERVICE_READS = (
     topics.ITEM_CHANGED,
@@ -47,6 +48,7 @@ SERVICE_READS = (
     topics.LETTER_HANDLED,
     topics.MODEL_PUBLISHED,
     topics.EXPERIMENT_MEASURED,
+    topics.REVIEW_CASE,
 )
 STATE_READERS = "state-"
 FOLLOWERS = "overture-follower-"

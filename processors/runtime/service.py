@@ -15,6 +15,7 @@ from granian import Granian
 from granian.constants import Interfaces
 
 from features.redis_client import redis_errors
+from features.review_leases import RedisLeases
 from features.views import CONTENT_JOINT
 from processors.catalogue import CAPABILITIES
 from processors.runtime import endpoint, logs, tracing
@@ -40,6 +41,9 @@ from processors.serving.operations.kafka_reader import KafkaReader
 from processors.serving.operations.parts import Operations
 from processors.serving.operations.recent import RecallTimes, RecentUploads, StoreFacts
 from processors.serving.parts import Probe, ServiceParts, utc_now
+from processors.serving.review.oidc import TokenVerifier
+from processors.serving.review.parts import ReviewParts, weights_of
+from processors.serving.review.view import CaseView
 from processors.serving.status_view import FollowedStatus
 from schemas.errors import UnavailableError
 from schemas.topics import (
@@ -68,6 +72,8 @@ def build_app(wiring: Wiring) -> FastAPI:
     measured = MeasuredExperiments(decoder)
     letters = WaitingLetters(decoder, [each.name for each in CAPABILITIES], utc_now)
     metrics.registry.register(letters)
+    cases = CaseView(decoder, weights_of(settings.review), utc_now)
+    metrics.registry.register(cases)
 
     def follower(name: str, topics: Sequence[str], apply: Apply) -> Follower:
         return Follower(name, topics, apply, metrics, kafka_consumer(settings.kafka, name))
@@ -83,6 +89,7 @@ def build_app(wiring: Wiring) -> FastAPI:
         follower("facts", facts.TOPICS, facts.apply),
         follower("experiments", measured.TOPICS, measured.apply),
         follower("dead-letters", letters.TOPICS, letters.apply),
+        follower("reviews", cases.TOPICS, cases.apply),
     )
     redis_probe = _redis_probe(wiring)
     model = wiring.active_model(metrics.registry)
@@ -102,6 +109,7 @@ def build_app(wiring: Wiring) -> FastAPI:
             status=status,
             catalogue=catalogue,
             metrics=metrics,
+            review=ReviewParts(cases, RedisLeases(wiring.redis, address=wiring.redis_config.address)),
             served=served.note,
             probes={"keys": gate.probe, "redis": redis_probe, "model": model.probe, "recommender": keeper.probe}
             | {f.name: f.probe for f in followers},
@@ -193,7 +201,8 @@ def gate_of(settings: Settings) -> Gate:
         )
     ring = KeyRing(file, utc_now)
     ring.refresh()
-    return Gate(ring)
+    oidc = settings.review.oidc
+    return Gate(ring, TokenVerifier(oidc) if oidc.issuer else None)
 
 
 def create() -> FastAPI:

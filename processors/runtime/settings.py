@@ -13,7 +13,11 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from processors.runtime.avatar_settings import Avatar
 from processors.runtime.experiment_settings import Experiments
+from processors.runtime.fraud_settings import Fraud
+from processors.runtime.gallery_settings import Gallery
+from processors.runtime.review_settings import Review
 from processors.runtime.section import Section, Share
 
 
@@ -169,6 +173,9 @@ class Moderation(Section):
     silence_reject: Share = Field(0.98, description="Silent share that rejects an audio upload.")
     audio_min_ms: int = Field(1000, ge=0, description="Shortest audio upload, milliseconds.")
     video_min_ms: int = Field(500, ge=0, description="Shortest video upload, milliseconds.")
+    public_figure: Literal["off", "review", "reject"] = Field(
+        "off", description="What becomes of uploads in which a person of the gallery appears; off: it is only told."
+    )
 
 
 class Surface(Section):
@@ -279,8 +286,12 @@ class Settings(BaseSettings):
     embedding: Embedding = Embedding()
     limits: UploadLimits = UploadLimits()
     moderation: Moderation = Moderation()
+    avatar: Avatar = Avatar()
+    gallery: Gallery = Gallery()
+    fraud: Fraud = Fraud()
     recommend: Recommend = Recommend()
     experiments: Experiments = Experiments()
+    review: Review = Review()
     erasure: Erasure = Erasure()
     worker: Worker = Worker()
     tracing: Tracing = Tracing()

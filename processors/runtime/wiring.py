@@ -27,6 +27,7 @@ from schemas.codec import Codec
 
 if TYPE_CHECKING:
     from features.aliases import ViewAliases
+    from features.face_gallery import GalleryFollower
     from features.feast_store import FeastConfig, FeastWriter
     from features.feature_reader import RedisFeatureReader
     from features.milvus_index import MilvusConfig, MilvusIndex
@@ -35,12 +36,19 @@ if TYPE_CHECKING:
     from models.bundled_recommender import BundledRecommender
     from models.content_classification import ContentClassifier
     from models.content_moderation import Rules
+    from models.face_detection import FaceDetector
+    from models.face_embedding import FaceEmbedder
+    from models.face_gallery import GallerySnapshot
     from models.media.analysis import MediaAnalyser
     from models.nsfw import NsfwScorer
     from models.song_prompt import PromptEmbedder
     from models.text_embedding import TextEncoder
     from models.text_moderation import TextModerator
+    from processors.avatar_moderation.evidence import AvatarSkills
+    from processors.avatar_moderation.policy import AvatarPolicy
     from processors.content_embedding import Encoders
+    from processors.content_moderation import Judges
+    from processors.fraud_clustering.desk import RingDesk
     from processors.runtime.active_model import ActiveModel
     from processors.runtime.recommender_in_use import RecommenderInUse
     from processors.runtime.upload_log import KafkaUploadLog
@@ -231,6 +239,31 @@ class Wiring:
         return _announced(NsfwScorer(**self._session))
 
     @cached_property
+    def face_detector(self) -> FaceDetector:
+        from models.face_detection import FaceDetector
+
+        return _announced(FaceDetector(**self._session))
+
+    @cached_property
+    def face_embedder(self) -> FaceEmbedder:
+        from models.face_embedding import DlibFaceEmbedder
+
+        return _announced(DlibFaceEmbedder(**self._session))
+
+    @cached_property
+    def gallery(self) -> GalleryFollower[GallerySnapshot]:
+        from features.face_gallery import GalleryFollower
+        from models.face_gallery import EMPTY, GallerySnapshot
+
+        return GalleryFollower(
+            self.milvus_config,
+            GallerySnapshot,
+            EMPTY,
+            embedder=self.face_embedder.version,
+            refresh_s=self.settings.gallery.refresh_s,
+        )
+
+    @cached_property
     def text_encoder(self) -> TextEncoder:
         from models.text_embedding import TextEncoder
 
@@ -248,6 +281,46 @@ class Wiring:
         from models.content_moderation import Rules
 
         return Rules(**self.settings.moderation.model_dump())
+
+    @cached_property
+    def judges(self) -> Judges:
+        from processors.content_moderation import Judges
+
+        return Judges(self.nsfw, self.face_detector, self.face_embedder, self.text_encoder, self.text_moderator)
+
+    @cached_property
+    def avatar_skills(self) -> AvatarSkills:
+        from models.face_attributes import AttributeReader, Head
+        from models.picture_kind import PictureKindReader
+        from models.weights import CARDS
+        from processors.avatar_moderation.evidence import AvatarSkills
+
+        wanted = self.settings.avatar
+        skills = AvatarSkills(
+            detector=self.face_detector,
+            embedder=self.face_embedder,
+            attributes=_announced(AttributeReader(**self._session, minor_under=wanted.age_limit)),
+            kinds=_announced(PictureKindReader(**self._session)),
+            nsfw=self.nsfw,
+            heads={name: _announced(Head(name, wanted.cards or CARDS, **self._session)) for name in wanted.heads},
+        )
+        self._closers.append(skills.parallel.close)
+        return skills
+
+    @cached_property
+    def avatar_policy(self) -> AvatarPolicy:
+        from models.media.limits import Limits
+        from processors.avatar_moderation.policy import Allowed, AvatarPolicy
+
+        wanted = self.settings.avatar
+        return AvatarPolicy(
+            wanted.rules,
+            Limits(frame_long_side=wanted.long_side, jpeg_margin=1.0),
+            Allowed(wanted.face_matching, frozenset(wanted.attributes)),
+            frozenset(wanted.attributes if wanted.publish_attributes else ()),
+            frozenset(wanted.regions_without_matching),
+            frozenset(wanted.regions_without_attributes),
+        )
 
     @cached_property
     def encoders(self) -> Encoders:
@@ -321,6 +394,18 @@ class Wiring:
         from models.content_classification import ContentClassifier
 
         return _announced(ContentClassifier(**self._session))
+
+    @cached_property
+    def ring_desk(self) -> RingDesk:
+        from models.fraud_clustering.rings import Rules
+        from processors.fraud_clustering.desk import RingDesk
+
+        fraud = self.settings.fraud
+        rings: CompactedState[Any] = CompactedState(
+            self.settings.kafka, topics.RING_SUSPECTED, self.codec, self.registry.fetch
+        )
+        rules = Rules(**fraud.model_dump(exclude={"window_days", "review"}))
+        return RingDesk(rules, timedelta(days=fraud.window_days), fraud.review, rings)
 
     # values
 

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from fastapi_swagger import patch_fastapi
 
 from processors.serving import gate, problems
+from processors.serving.avatars import AvatarRoutes
 from processors.serving.documentation import PROBLEM_SCHEMA
 from processors.serving.entry import lifespan_of
 from processors.serving.events import EventRoutes, ExposureIn
@@ -20,6 +21,8 @@ from processors.serving.page import PageRoutes
 from processors.serving.parts import ServiceParts
 from processors.serving.profiles import ProfileRoutes
 from processors.serving.recommend import RecommendRoutes
+from processors.serving.review.routes import ReviewRoutes
+from processors.serving.review_page import ReviewPageRoutes
 from processors.serving.traces import RequestTraces
 from processors.serving.uploads import UploadRoutes
 
@@ -49,13 +52,16 @@ def create_app(parts: ServiceParts) -> FastAPI:
         EventRoutes,
         ProfileRoutes,
         MediaRoutes,
+        AvatarRoutes,
         RecommendRoutes,
         HealthRoutes,
         OperationsRoutes,
         ThumbnailRoutes,
+        ReviewRoutes,
     ):
         app.include_router(routes(parts).router)
     app.include_router(PageRoutes().router)
+    app.include_router(ReviewPageRoutes(parts.settings.review.oidc.issuer).router)
     app.add_middleware(RequestMetrics, metrics=parts.metrics)
     app.add_middleware(RequestTraces)
     parts.metrics.watch_snapshot(lambda: len(parts.catalogue), lambda: parts.catalogue.age_s)

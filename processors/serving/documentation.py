@@ -30,6 +30,7 @@ _PROBLEM_EXAMPLES: dict[int, tuple[str, str]] = {
     403: ("scope-missing", "The API key has none of the scopes that open this: ingest."),
     404: ("media-unknown", "There is no such upload."),
     408: ("body-stalled", "No byte of the body came for 30 s."),
+    409: ("case-leased", "Another moderator has the case at the moment."),
     413: ("upload-too-large", "The file has more than 41943040 bytes."),
     415: ("media-type", "The file is none of the accepted types."),
     422: ("field-invalid", "kind: one of video, audio, post, score, screenshot."),

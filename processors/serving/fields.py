@@ -21,6 +21,8 @@ QueryId = Annotated[str, Query(pattern=ID_PATTERN, description="User id, as play
 _ID = re.compile(ID_PATTERN)
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,4}")
+_REGION = re.compile(r"[A-Z]{2}")
+_COUNT = re.compile(r"[0-9]{1,12}")
 
 
 def has_visible(text: str) -> bool:
@@ -68,6 +70,30 @@ def require_language(value: str) -> str:
     if not _LANGUAGE.fullmatch(value):
         raise ProblemError(422, "field-invalid", "language: a BCP 47 tag such as zh-Hans.", pointer="/language")
     return value
+
+
+def require_region(value: str) -> str:
+    """``value`` if it looks like an ISO 3166-1 alpha-2 code.
+
+    Raises:
+        ProblemError: 422.
+    """
+    if not _REGION.fullmatch(value):
+        raise ProblemError(422, "field-invalid", "region: two capital letters, such as DE.", pointer="/region")
+    return value
+
+
+def require_count(name: str, value: str) -> int:
+    """``value`` as a number of things.
+
+    Raises:
+        ProblemError: 422; no whole number from 0 to 999999999999.
+    """
+    if not _COUNT.fullmatch(value):
+        raise ProblemError(
+            422, "field-invalid", f"{name}: a whole number from 0, 12 digits at most.", pointer=f"/{name}"
+        )
+    return int(value)
 
 
 def idempotency_key(request: Request) -> str:

@@ -14,6 +14,7 @@ from processors.serving.catalogue import CatalogueSnapshot
 from processors.serving.gate import Gate
 from processors.serving.metrics import ServiceMetrics
 from processors.serving.operations.parts import Operations
+from processors.serving.review.parts import ReviewParts
 from schemas.media import MediaStatus
 from schemas.recommendation import ListServed
 
@@ -65,6 +66,7 @@ class ServiceParts:
         status: Progress of uploads.
         catalogue: Published items.
         metrics: Counters, and the registry they are in.
+        review: The queue of reviews.
         probes: Name -> readiness probe.
         background: Started with the service, stopped in reverse order.
         served: Takes note of each list that was answered; never waits.
@@ -81,6 +83,7 @@ class ServiceParts:
     status: StatusView
     catalogue: CatalogueSnapshot
     metrics: ServiceMetrics
+    review: ReviewParts
     served: Callable[[ListServed], None]
     probes: Mapping[str, Probe] = field(default_factory=dict)
     background: tuple[Background, ...] = ()

@@ -12,7 +12,16 @@ from features import ownership
 from processors.runtime import tracing
 from processors.runtime.processor import Emit
 from processors.serving.documentation import form_body, responses
-from processors.serving.fields import has_visible, idempotency_key, require_choice, require_id, require_language, single
+from processors.serving.fields import (
+    has_visible,
+    idempotency_key,
+    require_choice,
+    require_count,
+    require_id,
+    require_language,
+    require_region,
+    single,
+)
 from processors.serving.forms import FAMILY_OF_KIND, FieldRule, Form, FormReader
 from processors.serving.parts import ServiceParts
 from processors.serving.problems import ProblemError
@@ -27,6 +36,7 @@ ID_CHARS = 128
 TAG_CHARS = 64
 SURFACES = tuple(s for s in get_args(PostSurface) if s != "none")
 KINDS = tuple(FAMILY_OF_KIND)
+AVATAR_FIELDS = ("user", "device", "network", "region", "reach")
 EXAMPLE_ID = "0b9f3f0e-3a55-5c1e-9d53-5f1f0d3e1f77"
 
 
@@ -47,7 +57,7 @@ class UploadRoutes:
         }
         self._parts = parts
         self._uploads = FormReader(parts.objects, limits, rules)
-        self._avatars = FormReader(parts.objects, limits, {"user": FieldRule(ID_CHARS)})
+        self._avatars = FormReader(parts.objects, limits, dict.fromkeys(AVATAR_FIELDS, FieldRule(ID_CHARS)))
         self._receipts = Receipts(parts.objects, UploadCreated)
         self.router = APIRouter(tags=["ingest"])
         self._add_routes()
@@ -97,7 +107,17 @@ class UploadRoutes:
             raise ProblemError(422, "field-missing", "file is required.", pointer="/file")
         event_id = stable_id("avatar", user, key)
         picture = replace(form.object, key=ownership.avatar_key(user, event_id, form.object.sha256))
-        event = AvatarChanged(event_id=event_id, occurred_at=self._parts.now(), user_id=user, object=picture)
+        device, network, region, reach = (single(form.values, name) for name in AVATAR_FIELDS[1:])
+        event = AvatarChanged(
+            event_id=event_id,
+            occurred_at=self._parts.now(),
+            user_id=user,
+            object=picture,
+            device=require_id("device", device) if device else "",
+            network=require_id("network", network) if network else "",
+            region=require_region(region) if region else "",
+            reach=require_count("reach", reach) if reach else 0,
+        )
         receipts = Receipts(self._parts.objects, AvatarChanged, ownership.avatar_receipts(user))
         event = await receipts.settle(event_id, event)
         await self._avatars.keep(form, event.object.key)
@@ -169,7 +189,18 @@ class UploadRoutes:
             response_class=Response,
             dependencies=self._parts.gate.needs("ingest"),
             responses=responses({"event_id": EXAMPLE_ID, "user": "u-1", "state": "received"}, *problems, status=202),
-            openapi_extra=form_body({"user": string, "file": file}, ["user", "file"], {"user": "u-1"}),
+            openapi_extra=form_body(
+                {
+                    "user": string,
+                    "file": file,
+                    "device": string | {"description": "Opaque id of the device, hashed by the app."},
+                    "network": string | {"description": "Opaque id of the network, hashed by the app."},
+                    "region": string | {"description": "ISO 3166-1 alpha-2 code of the user's region."},
+                    "reach": {"type": "integer", "minimum": 0, "description": "How many people follow the user."},
+                },
+                ["user", "file"],
+                {"user": "u-1", "region": "DE", "reach": "120"},
+            ),
         )
 
 

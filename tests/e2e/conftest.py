@@ -48,6 +48,8 @@ def system(
     folder = tmp_path_factory.mktemp("system")
     variables = {
         "OVERTURE_DATA_DIR": str(folder),
+        # made by `make models`, once for all
+        "OVERTURE_MODELS__FOLDER": str(Settings().models_folder.resolve()),
         "OVERTURE_KAFKA__BOOTSTRAP": broker.bootstrap,
         "OVERTURE_REGISTRY__URL": registry_server.url,
         "OVERTURE_REDIS__URL": redis_server.url,

@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import av
@@ -19,13 +20,17 @@ import pytest
 from PIL import Image
 
 from features import milvus_versions
-from features.contents import milvus_contents, object_contents, redis_contents
+from features.contents import gallery_contents, milvus_contents, object_contents, redis_contents
+from features.ownership import user_token
 from features.views import COLLECTIONS
+from infra.demo.packaged import picture as picture_of_a_package
+from infra.demo.portraits import write_dim, write_variant
 from tests.e2e.test_loop import picture, recommended, settled, sound, upload, wait
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
 PLAIN = picture(54)
-USER_VIEWS = ("user_taste_v1", "user_profile_v1")
+USER_VIEWS = ("user_taste_v1", "user_profile_v1", "user_avatar_v1")
+FACE = picture_of_a_package("astronaut.png")
 ERASE = "import typer; from processors.commands.erase import erase; typer.run(erase)"
 
 
@@ -67,8 +72,37 @@ def marked_video(seed: int, marker: str) -> bytes:
     return out.getvalue()
 
 
-def accepted(answer: Any) -> Any:
-    assert answer.status_code == 202, answer.text
+def choose_avatar(system: Any, user: str, content: bytes) -> None:
+    accepted(
+        system.api.post(
+            "/v1/avatars", data={"user": user}, files={"file": ("a.jpg", content)}, headers={"Idempotency-Key": "a"}
+        )
+    )
+
+
+def plant_avatar(system: Any, user: str, marker: str, folder: Path) -> None:
+    """An avatar in too little light, so that people are asked, of a face that two other accounts show as well."""
+    file = folder / "face.jpg"
+    write_dim(FACE.locate(), file, 0.25)
+    exif, out = Image.Exif(), io.BytesIO()
+    exif[0x010E] = marker
+    Image.open(file).save(out, "JPEG", exif=exif, comment=marker.encode())
+    choose_avatar(system, user, out.getvalue())
+    for number in range(2):
+        write_variant(FACE.locate(), file, number)
+        choose_avatar(system, f"{user}-friend-{number}", file.read_bytes())
+
+
+def cases_of(system: Any, user: str) -> list[dict[str, Any]]:
+    """Cases that name a user, as their owner or as an account of a ring."""
+    asked = [system.api.get("/v1/review/cases", params={"state": s}) for s in ("waiting", "withdrawn", "decided")]
+    ids = [each["review_id"] for answer in asked for each in accepted(answer, 200)["cases"]]
+    cases = [system.api.get(f"/v1/review/cases/{each}").json() for each in ids]
+    return [each for each in cases if user in (each.get("owner"), each.get("subject_id"), *each.get("members", ()))]
+
+
+def accepted(answer: Any, status: int = 202) -> Any:
+    assert answer.status_code == status, answer.text
     return answer.json()
 
 
@@ -82,7 +116,7 @@ def erasing(user: str, *more: str) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-def plant(system: Any, user: str, markers: Markers) -> set[str]:
+def plant(system: Any, user: str, markers: Markers, folder: Path) -> set[str]:
     """Everything a user can leave, half of it settled and half of it in work; the media ids."""
     files = {"post": marked_picture(51, markers.plant("exif")), "video": marked_video(52, markers.plant("container"))}
     song = markers.plant("song")
@@ -109,17 +143,13 @@ def plant(system: Any, user: str, markers: Markers) -> set[str]:
     play = {"user_id": user, "song_id": sent["post"], "played_ms": 4000, "duration_ms": 4000, "exposure": exposure}
     accepted(system.api.post("/v1/plays", json=[play]))
     accepted(system.api.post("/v1/interactions", json={"user_id": user, "item_id": song, "action": "liked"}))
-    face = marked_picture(53, markers.plant("avatar"))
-    accepted(
-        system.api.post(
-            "/v1/avatars", data={"user": user}, files={"file": ("a.jpg", face)}, headers={"Idempotency-Key": "a"}
-        )
-    )
+    plant_avatar(system, user, markers.plant("avatar"), folder)
     accepted(
         system.api.put(f"/v1/users/{user}/profile", json={"birth_year": 1990, "occupation": markers.plant("work")})
     )
     for view in USER_VIEWS:
         wait(view, lambda view=view: system.api.get(f"/v1/features/{view}/{user}").status_code == 200)
+    wait("people asked", lambda: {each["subject"] for each in cases_of(system, user)} == {"avatar", "ring"})
     media = set(sent.values())
     for number in range(3):
         title = markers.plant(f"inwork{number}")
@@ -136,6 +166,7 @@ def found_in_stores(system: Any, markers: list[str]) -> list[str]:
             object_contents(wiring.objects),
             redis_contents(wiring.redis, wiring.redis_config.address),
             milvus_contents(wiring.vector_index, recommender),
+            gallery_contents(wiring.milvus_config),
         )
         found = [f"{p}: {m}" for store in stores async for p, d in store for m in markers if m.encode() in d]
         await wiring.redis.aclose()
@@ -156,10 +187,11 @@ def in_milvus(system: Any, media: set[str]) -> set[str]:
     return {each for alias in COLLECTIONS for each in asyncio.run(index.fetch(alias, sorted(media)))}
 
 
-def test_a_user_is_forgotten_though_everything_is_killed(system: Any) -> None:
+def test_a_user_is_forgotten_though_everything_is_killed(system: Any, tmp_path: Path) -> None:
     markers = Markers()
     user, other = f"erna-{markers.run}", f"otto-{markers.run}"
-    media = plant(system, user, markers)
+    media = plant(system, user, markers, tmp_path)
+    asked = {each["review_id"]: each for each in cases_of(system, user)}
     own = upload(system, "post", ("p.jpg", PLAIN), uploader=user, title=markers.plant("plain"))
     kept = upload(system, "post", ("p.jpg", PLAIN), uploader=other, title="Same picture")
     media.add(own)
@@ -189,9 +221,13 @@ def test_a_user_is_forgotten_though_everything_is_killed(system: Any) -> None:
         "user.profile.changed.v1",
         "play.song.played.v1",
         "user.item.interacted.v1",
+        "user.avatar.moderated.v1",
+        "user.face.embedded.v1",
+        "review.item.requested.v1",
     ):
         assert topic in told
     assert "never gone" not in told
+    assert "review.audit.recorded.v1" not in told, "the audit log names no user"
 
     assert found_in_stores(system, markers.all) == []
     assert in_milvus(system, media) == set()
@@ -201,6 +237,15 @@ def test_a_user_is_forgotten_though_everything_is_killed(system: Any) -> None:
         assert system.api.get(f"/v1/features/item_content_v1/{media_id}").status_code == 404
     for view in USER_VIEWS:
         assert system.api.get(f"/v1/features/{view}/{user}").status_code == 404
+    assert system.api.get(f"/v1/avatars/{user}").status_code == 404
+    assert not (system.settings.data_dir / "objects" / "avatars" / user_token(user)).exists()
+    assert cases_of(system, user) == []
+    for review_id, case in asked.items():
+        left = system.api.get(f"/v1/review/cases/{review_id}")
+        if case["subject"] == "ring":
+            assert left.json()["members"] == [each for each in case["members"] if each != user]
+        else:
+            assert left.status_code == 404
     assert not media & {item["item_id"] for item in recommended(system, "nobody-yet", limit=200)}
 
     assert settled(system, kept)["state"] == "published", "equal bytes of another user are another object"

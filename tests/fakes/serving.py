@@ -11,7 +11,7 @@ import httpx
 import numpy as np
 
 from features.last_plays import LastPlays
-from features.ports import FeatureRow, Hit, VectorRow
+from features.ports import FeatureRow, Hit, StoredObject, VectorRow
 from processors.runtime.processor import Emit
 from processors.runtime.settings import Settings, UploadLimits
 from processors.serving.app import create_app
@@ -20,6 +20,8 @@ from processors.serving.decoding import Decoder
 from processors.serving.gate import Gate
 from processors.serving.metrics import ServiceMetrics
 from processors.serving.parts import ServiceParts
+from processors.serving.review.parts import ReviewParts, weights_of
+from processors.serving.review.view import CaseView
 from processors.serving.status_view import FollowedStatus
 from schemas.codec import Codec
 from schemas.common import ObjectRef
@@ -30,7 +32,9 @@ from schemas.media import MediaStatus
 from schemas.play import SongCounted
 from schemas.recommendation import ListServed
 from schemas.record import Record
-from schemas.topics import ALL, EXPOSURES_COUNTED, ITEM_CHANGED, MEDIA_STATUS, SONG_COUNTED
+from schemas.review import ReviewCase
+from schemas.topics import ALL, EXPOSURES_COUNTED, ITEM_CHANGED, MEDIA_STATUS, REVIEW_CASE, SONG_COUNTED
+from tests.fakes.leases import MemoryLeases
 
 NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
 DIM = 4
@@ -99,6 +103,11 @@ class MemoryObjects:
 
     async def move(self, key: str, target: str) -> None:
         self.data[target] = self.data.pop(key)
+
+    async def walk(self, folder: str = "") -> AsyncIterator[StoredObject]:
+        for key, data in sorted(self.data.items()):
+            if key.startswith(f"{folder}/" if folder else ""):
+                yield StoredObject(key, len(data), NOW)
 
 
 class MemoryFeatures:
@@ -180,6 +189,8 @@ class Service:
         refused = self.metrics.fallbacks.labels("vector-unusable").inc
         self.catalogue = CatalogueSnapshot(decoder, cold_plays=10, half_life_h=72.0, dim=self.dim, refused=refused)
         self.now = NOW
+        self.cases = CaseView(decoder, weights_of(self.settings.review), lambda: self.now)
+        self.leases = MemoryLeases(lambda: self.now)
         self.parts = ServiceParts(
             settings=self.settings,
             gate=self.gate,
@@ -190,6 +201,7 @@ class Service:
             status=self.status,
             catalogue=self.catalogue,
             metrics=self.metrics,
+            review=ReviewParts(self.cases, self.leases),
             served=self.served.append,
             probes=self.probes,
             background=self.background,
@@ -211,6 +223,8 @@ class Service:
                 self.catalogue.apply(EXPOSURES_COUNTED.name, record.item_id, value)
             case SongCounted():
                 self.catalogue.apply(SONG_COUNTED.name, record.song_id, value)
+            case ReviewCase():
+                self.cases.apply(REVIEW_CASE.name, record.review_id, value)
             case MediaStatus():
                 self.status.apply(MEDIA_STATUS.name, record.media_id, value)
             case _:

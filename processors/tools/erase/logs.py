@@ -16,11 +16,13 @@ from processors.runtime.settings import Kafka, Settings
 from processors.runtime.topic_scan import read_to_end
 from processors.tools.dataset.build import holding
 from processors.tools.erase.needles import Needle, found_in
-from schemas.topics import PLAY_AGGREGATED, PROFILE_CHANGED, PROFILE_KEPT, USER_ERASED
+from schemas.topics import AVATAR_SETTLED, FACE_KEPT, PLAY_AGGREGATED, PROFILE_CHANGED, PROFILE_KEPT, USER_ERASED
 
 TIMEOUT_S = 20.0
 CHUNK = 1 << 20
-FENCES = frozenset(topic.name for topic in (USER_ERASED, PLAY_AGGREGATED, PROFILE_CHANGED, PROFILE_KEPT))
+FENCES = frozenset(
+    topic.name for topic in (USER_ERASED, PLAY_AGGREGATED, PROFILE_CHANGED, PROFILE_KEPT, AVATAR_SETTLED, FACE_KEPT)
+)
 """Topics that keep the user's id for ever, and nothing else, so that late events are known as such."""
 
 

@@ -6,19 +6,36 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from features.ownership import avatars, claimed, derived_folder, media_folder
-from features.views import COLLECTIONS, ITEM_CONTENT, USER_PROFILE, USER_TASTE
+from features.views import COLLECTIONS, ITEM_CONTENT, VIEWS
 from processors.runtime.processor import Emit
 from processors.runtime.topic_scan import read_to_end
 from processors.runtime.wiring import Wiring
 from schemas.codec import UnknownSchemaError
+from schemas.fraud import FaceKept, RingSuspected
 from schemas.ids import stable_id
 from schemas.media import MediaStatus
 from schemas.play import PlayAggregate
 from schemas.record import Record
-from schemas.topics import BY_NAME, MEDIA_STATUS, PLAY_AGGREGATED, PROFILE_CHANGED, PROFILE_KEPT, USER_ERASED
-from schemas.user import ProfileChanged, ProfileKept, UserErased
+from schemas.review import ReviewCase
+from schemas.topics import (
+    AVATAR_SETTLED,
+    BY_NAME,
+    FACE_KEPT,
+    MEDIA_STATUS,
+    PLAY_AGGREGATED,
+    PROFILE_CHANGED,
+    PROFILE_KEPT,
+    REVIEW_CASE,
+    RING_SUSPECTED,
+    USER_ERASED,
+)
+from schemas.user import AvatarSettled, ProfileChanged, ProfileKept, UserErased
 
 AT_A_TIME = 500
+KEYED = (MEDIA_STATUS, PLAY_AGGREGATED, PROFILE_CHANGED, PROFILE_KEPT, AVATAR_SETTLED, FACE_KEPT)
+"""Topics whose newest record of a user or an upload must be blank in the end."""
+NAMING = (REVIEW_CASE, RING_SUSPECTED)
+"""Topics of others' keys whose newest records may name a user."""
 
 
 @dataclass(frozen=True)
@@ -90,10 +107,10 @@ async def remains(wiring: Wiring, event: UserErased, media: frozenset[str]) -> l
 
 async def _views_with(wiring: Wiring, user: str, until: datetime) -> list[str]:
     found = []
-    for view in (USER_TASTE, USER_PROFILE):
-        (row,) = await wiring.feature_reader.read(view.name, [user])
+    for view in (each.name for each in VIEWS.values() if each.entity == "user"):
+        (row,) = await wiring.feature_reader.read(view, [user])
         if row is not None and row.at <= until:
-            found.append(view.name)
+            found.append(view)
     return found
 
 
@@ -109,30 +126,37 @@ async def _indexed(wiring: Wiring, media: list[str]) -> list[str]:
 
 
 def _unmerged(wiring: Wiring, event: UserErased, media: frozenset[str]) -> list[str]:
-    """Uploads whose newest status is not erased, and what counts and profile hold of the user from before."""
+    """Uploads whose newest status is not erased, and what states hold of the user from before."""
     waiting = {(MEDIA_STATUS.name, each): "does not say it yet" for each in media}
     keys = media | {event.user_id, f"user:{event.user_id}"}
-    topics = (MEDIA_STATUS.name, PLAY_AGGREGATED.name, PROFILE_CHANGED.name, PROFILE_KEPT.name)
-    for message in read_to_end(wiring.settings.kafka, topics):
+    naming = {topic.name for topic in NAMING}
+    for message in read_to_end(wiring.settings.kafka, [topic.name for topic in (*KEYED, *NAMING)]):
         key, topic, value = (message.key() or b"").decode(errors="replace"), message.topic() or "", message.value()
-        if value is None or key not in keys:
+        if topic in naming and (value is None or event.user_id.encode() not in value):
+            waiting.pop((topic, key), None)
             continue
-        if _is_blank(_decoded(wiring, topic, value), event.occurred_at):
+        if value is None or (topic not in naming and key not in keys):
+            continue
+        if is_blank(_decoded(wiring, topic, value), event.user_id, event.occurred_at):
             waiting.pop((topic, key), None)
         else:
             waiting[topic, key] = "holds it from before"
     return [f"{key}: {topic} {why}" for (topic, key), why in sorted(waiting.items())]
 
 
-def _is_blank(record: Record, until: datetime) -> bool:
-    """Whether a record tells nothing of what was before the erasure at ``until``."""
+def is_blank(record: Record, user: str, until: datetime) -> bool:
+    """Whether a record tells nothing of what was of the user before the erasure at ``until``."""
     match record:
         case MediaStatus():
             return record.erased
-        case PlayAggregate() | ProfileKept():
+        case PlayAggregate() | ProfileKept() | AvatarSettled() | FaceKept():
             return record.erased_at is not None and record.erased_at >= until
         case ProfileChanged():
             return record.occurred_at >= until
+        case ReviewCase(request=request):
+            return request is None or request.occurred_at > until or user not in (request.owner, *request.members)
+        case RingSuspected():
+            return record.occurred_at > until or user not in record.members
     return False
 
 

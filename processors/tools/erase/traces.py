@@ -9,8 +9,14 @@ from dataclasses import dataclass
 import httpx
 
 from features import milvus_versions
-from features.contents import milvus_contents, object_contents, redis_contents, unfinished_uploads
-from features.views import USER_PROFILE, USER_TASTE
+from features.contents import (
+    gallery_contents,
+    milvus_contents,
+    object_contents,
+    redis_contents,
+    unfinished_uploads,
+)
+from features.views import VIEWS
 from processors.runtime.wiring import Wiring
 from processors.tools.erase.needles import Needle, found_in
 from schemas.errors import UnavailableError
@@ -57,6 +63,7 @@ async def scan_stores(wiring: Wiring, needles: Sequence[Needle], user: str, medi
         "objects": object_contents(wiring.objects),
         "redis": redis_contents(wiring.redis, wiring.redis_config.address),
         "milvus": milvus_contents(wiring.vector_index, recommender),
+        "gallery": gallery_contents(wiring.milvus_config),
     }
     for store, contents in stores.items():
         read[store], found = await _scan(store, contents, needles)
@@ -97,7 +104,8 @@ async def _answers(wiring: Wiring, user: str, media: frozenset[str]) -> AsyncIte
     async with httpx.AsyncClient(base_url=base, headers=headers, timeout=TIMEOUT_S) as client:
         for path in paths:
             yield path, await _body(client, path)
-        for path in (f"/v1/features/{view.name}/{user}" for view in (USER_TASTE, USER_PROFILE)):
+        of_user = [f"/v1/features/{view.name}/{user}" for view in VIEWS.values() if view.entity == "user"]
+        for path in (*of_user, f"/v1/avatars/{user}"):
             answer = await _body(client, path)
             # 404 names what was asked for
             yield path, b"" if b"urn:overture:problem" in answer else answer

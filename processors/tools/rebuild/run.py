@@ -10,8 +10,18 @@ from dataclasses import dataclass, field
 from features import milvus_versions
 from features.apply import apply
 from features.model_store import ModelStore, Registry
-from features.views import ITEM_CONTENT, ITEM_PLAYS, ITEM_VECTOR, USER_PROFILE, USER_TASTE, recommender_items
+from features.views import (
+    ITEM_CONTENT,
+    ITEM_PLAYS,
+    ITEM_VECTOR,
+    USER_AVATAR,
+    USER_PROFILE,
+    USER_TASTE,
+    View,
+    recommender_items,
+)
 from models.recommender_manifest import NAME
+from processors.avatar_publication import avatar_publication, avatar_row
 from processors.item_indexing import LAYOUTS, Layout, item_indexing
 from processors.item_mapping import item_mapping
 from processors.play_aggregation import play_aggregation
@@ -23,16 +33,18 @@ from processors.tools.rebuild.fingerprints import Difference, Prints, Target, co
 from processors.tools.rebuild.mapped_source import MappedSource
 from processors.tools.rebuild.newest import NewestRecords
 from processors.tools.rebuild.refill import Advance, Filled, Refill
-from processors.tools.rebuild.sources import ItemSource, PlaySource, ProfileSource, Source
+from processors.tools.rebuild.sources import ItemSource, PlaySource, Source, UserSource
 from processors.tools.rebuild.stores import Stores
-from processors.user_profile import user_profile
+from processors.user_profile import kept_row, user_profile
 from schemas.errors import UnavailableError
 from schemas.item import ItemChanged, ItemMapped
 from schemas.play import PlayAggregate
-from schemas.topics import ITEM_CHANGED, ITEM_MAPPED, PLAY_AGGREGATED, PROFILE_KEPT
-from schemas.user import ProfileKept
+from schemas.topics import AVATAR_SETTLED, ITEM_CHANGED, ITEM_MAPPED, PLAY_AGGREGATED, PROFILE_KEPT
+from schemas.user import AvatarSettled, ProfileKept
 
 WORKERS_LIMIT_S = 300.0
+OF_USERS = (USER_PROFILE, USER_AVATAR)
+"""Views of which each row follows from one record of a state."""
 
 
 @dataclass
@@ -72,7 +84,7 @@ def targets(recommender: str | None = None) -> dict[str, Target]:
     Args:
         recommender: Version of the recommender in use; None: there is none, and so no place of items.
     """
-    every: list[Target] = [USER_TASTE, ITEM_PLAYS, USER_PROFILE]
+    every: list[Target] = [USER_TASTE, ITEM_PLAYS, *OF_USERS]
     for layout in LAYOUTS.values():
         every += [layout.view, *layout.collections]
     if recommender is not None:
@@ -96,7 +108,7 @@ async def in_use(wiring: Wiring) -> list[str]:
         UnavailableError: the object store does not answer.
     """
     layout, version = await _layout_in_use(wiring), (await recommender_in_use(wiring)).in_use
-    used: list[Target] = [layout.view, *layout.collections, USER_TASTE, ITEM_PLAYS, USER_PROFILE]
+    used: list[Target] = [layout.view, *layout.collections, USER_TASTE, ITEM_PLAYS, *OF_USERS]
     if version is not None:
         used += _of_recommender(version)
     return [each.name for each in used]
@@ -120,7 +132,8 @@ async def rebuild(wiring: Wiring, chosen: AnyCollection[str], tell: Advance, *, 
     await _prepare(wiring, chosen, recommender)
     stores = Stores(wiring.feature_reader, wiring.feature_writer, wiring.vector_index)
     kafka, found = wiring.settings.kafka, Rebuilt()
-    workers = [item_indexing, play_aggregation, user_profile, *([] if version is None else [item_mapping])]
+    workers = [item_indexing, play_aggregation, user_profile, avatar_publication]
+    workers += [] if version is None else [item_mapping]
     done = await _look_at(workers, wiring, found)
     emptied = [target for name, target in targets(version).items() if name in chosen]
     of_plays = [target for target in emptied if target in (USER_TASTE, ITEM_PLAYS)]
@@ -128,32 +141,38 @@ async def rebuild(wiring: Wiring, chosen: AnyCollection[str], tell: Advance, *, 
     catalogue = NewestRecords(kafka, ITEM_CHANGED, ItemChanged, decoder, order=lambda item: item.seq)
     plays = NewestRecords(kafka, PLAY_AGGREGATED, PlayAggregate, decoder)
     profiles = NewestRecords(kafka, PROFILE_KEPT, ProfileKept, decoder)
+    avatars = NewestRecords(kafka, AVATAR_SETTLED, AvatarSettled, decoder, order=lambda settled: settled.seq)
     mapped = NewestRecords(kafka, ITEM_MAPPED, ItemMapped, decoder)
+    topics = (catalogue, plays, profiles, avatars, mapped)
     try:
         views_too = False
         for layout in LAYOUTS.values():
             of_items = [target for target in emptied if target in (layout.view, *layout.collections)]
             if of_items:
-                source = ItemSource(catalogue, layout, wiring.objects, done[item_indexing.group])
+                items = ItemSource(catalogue, layout, wiring.objects, done[item_indexing.group])
                 # a row of it follows the topic whatever the worker does, so there is nothing to wait for
-                await _one(found, wiring, source, stores, of_items, of_items, None, tell, comparing=comparing)
+                await _one(found, wiring, items, stores, of_items, of_items, None, tell, comparing=comparing)
                 views_too = views_too or layout.view in of_items
         if of_plays or views_too:
             # a worker that counted while the items were away has written tastes without vectors
             checked = of_plays if USER_TASTE in of_plays or not views_too else [*of_plays, USER_TASTE]
             taste = PlaySource(plays, wiring.feature_reader, wiring.taste_half_life)
             await _one(found, wiring, taste, stores, of_plays, checked, play_aggregation, tell, comparing=comparing)
-        if USER_PROFILE in emptied:
-            told, only = ProfileSource(profiles), [USER_PROFILE]
-            await _one(found, wiring, told, stores, only, only, user_profile, tell, comparing=comparing)
+        of_users: list[tuple[View, Source, Capability]] = [
+            (USER_PROFILE, UserSource(profiles, USER_PROFILE, kept_row), user_profile),
+            (USER_AVATAR, UserSource(avatars, USER_AVATAR, avatar_row), avatar_publication),
+        ]
+        for view, source, worker in of_users:
+            if view in emptied:
+                await _one(found, wiring, source, stores, [view], [view], worker, tell, comparing=comparing)
         if version is not None and (placed := [each for each in _of_recommender(version) if each in emptied]):
             where = MappedSource(mapped, catalogue, version, recommender_items(version))
             await _one(found, wiring, where, stores, placed, placed, item_mapping, tell, comparing=comparing)
             await _require_in_use(wiring, version)
     finally:
-        for each in (catalogue, plays, profiles, mapped):
+        for each in topics:
             each.close()
-    for each in (catalogue, plays, profiles, mapped):
+    for each in topics:
         found.unreadable |= each.unreadable
     return found
 

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Generic, TypeVar
 
 from features.checks import check_row, checked_row
-from features.ports import FeatureReader, ObjectStore
-from features.views import ITEM_PLAYS, USER_PROFILE, USER_TASTE
+from features.ports import FeatureReader, FeatureRow, ObjectStore
+from features.views import ITEM_PLAYS, USER_TASTE, View
 from processors.item_indexing import ItemRows, Layout, item_rows
 from processors.play_aggregation.rows import plays_row, tastes
 from processors.tools.rebuild.fingerprints import Row, Target
 from processors.tools.rebuild.groups import Places
 from processors.tools.rebuild.newest import NewestRecords
-from processors.user_profile import profile_row
 from schemas.errors import BadEventError
 from schemas.item import ItemChanged
 from schemas.play import PlayAggregate
-from schemas.user import ProfileKept
+from schemas.record import Record
 
+R = TypeVar("R", bound=Record)
 USER, TOTAL = "user:", "total:"
 
 
@@ -201,14 +202,22 @@ class PlaySource(Source):
         return found
 
 
-class ProfileSource(Source):
-    """What users have told of themselves, from the state of user_profile."""
+class UserSource(Source, Generic[R]):
+    """Users' rows of one view, each from the user's newest record in the state of a capability.
+
+    Args:
+        records: The state, keyed by user id.
+        view: The view.
+        row_of: Row of a record; None: it has none.
+    """
 
     leads = False
-    targets = (USER_PROFILE,)
 
-    def __init__(self, records: NewestRecords[ProfileKept]) -> None:
+    def __init__(self, records: NewestRecords[R], view: View, row_of: Callable[[R], FeatureRow | None]) -> None:
         self._records = records
+        self._view = view
+        self._row_of = row_of
+        self.targets = (view,)
 
     def advance(self) -> set[str]:
         return self._records.advance()
@@ -220,7 +229,7 @@ class ProfileSource(Source):
         return key in self._records
 
     def places(self, key: str) -> Sequence[tuple[Target, str]]:
-        return [(USER_PROFILE, key)]
+        return [(self._view, key)]
 
     def key_of(self, target: Target, row_id: str) -> str:  # noqa: ARG002 (there is one)
         return row_id
@@ -229,11 +238,11 @@ class ProfileSource(Source):
         found = Derived()
         for key in keys:
             try:
-                kept = self._records.get(key)
+                record = self._records.get(key)
             except BadEventError as error:
                 found.failed[key] = str(error)
                 continue
-            if kept is not None and kept.profile is not None:
-                row = checked_row(USER_PROFILE, profile_row(kept.profile))
-                found.rows.setdefault(USER_PROFILE.name, {})[key] = row
+            row = None if record is None else self._row_of(record)
+            if row is not None:
+                found.rows.setdefault(self._view.name, {})[key] = checked_row(self._view, row)
         return found

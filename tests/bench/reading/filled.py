@@ -17,6 +17,8 @@ from processors.serving.learned_keeper import LearnedKeeper
 from processors.serving.measured import MeasuredFeatures
 from processors.serving.metrics import ServiceMetrics
 from processors.serving.parts import ServiceParts, utc_now
+from processors.serving.review.parts import ReviewParts, weights_of
+from processors.serving.review.view import CaseView
 from processors.serving.search_space import EXACT_BELOW
 from processors.serving.status_view import FollowedStatus
 from schemas.topics import ITEM_CHANGED, SONG_COUNTED
@@ -65,6 +67,7 @@ def filled(
         status=FollowedStatus(decoder),
         catalogue=catalogue,
         metrics=metrics,
+        review=ReviewParts(CaseView(decoder, weights_of(settings.review), utc_now), missing),
         served=lambda _served: None,
     )
     return parts, wiring

@@ -15,6 +15,7 @@ import httpx
 import psutil
 
 from infra.local.ports import free_port
+from processors.runtime.settings import Settings
 
 WAIT_S = 60.0
 
@@ -24,6 +25,8 @@ def running(folder: Path) -> Iterator[str]:
     """Address of its service; settings of this process name its parts meanwhile."""
     port = free_port()
     os.environ |= {
+        # those that were built for this checkout; a new folder of data has none
+        "OVERTURE_MODELS__FOLDER": str(Settings().models_folder.resolve()),
         "OVERTURE_DATA_DIR": str(folder / "data"),
         "OVERTURE_KAFKA__BOOTSTRAP": f"127.0.0.1:{free_port()}",
         "OVERTURE_REGISTRY__URL": f"http://127.0.0.1:{free_port()}/apis/ccompat/v7",

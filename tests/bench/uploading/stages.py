@@ -23,7 +23,7 @@ from processors.runtime.wiring import Wiring
 from schemas.item import ItemChanged
 from schemas.media import MediaStatus
 from schemas.record import Record
-from schemas.topics import UPLOADS
+from schemas.topics import REVIEW_REQUESTED, UPLOADS
 from schemas.upload import UploadCreated
 
 WHOLE, LEARNED = "whole", "whole, by the learned path"
@@ -68,9 +68,10 @@ async def _stages_s(wiring: Wiring, media: dict[str, Any], recommender: Recommen
     for capability in (media_analysis, content_moderation, content_embedding):
         needs = await _needs(wiring, capability)
         started = time.perf_counter()
-        (emit,) = await capability.handler(facts[0] if capability is media_analysis else facts[1], **needs)
+        emits = await capability.handler(facts[0] if capability is media_analysis else facts[1], **needs)
         taken[capability.name] = time.perf_counter() - started
-        facts.append(emit.record)
+        # what is asked of people is no stage of the upload
+        facts += [emit.record for emit in emits if emit.topic is not REVIEW_REQUESTED]
     started = time.perf_counter()
     for fact in facts:
         for emit in await item_publication.handler(fact, state=kept):

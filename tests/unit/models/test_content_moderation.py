@@ -6,6 +6,7 @@ import pytest
 
 from models.content_moderation import Evidence, Rules, judge
 from models.text_moderation import TextScores
+from schemas.common import Appearance
 from schemas.errors import REJECTION_CODES
 
 RULES = Rules()
@@ -27,6 +28,8 @@ FINE = {"has_audio": True, "silence_share": 0.1, "duration_ms": 60_000}
         (Evidence("post", nsfw=(0.49,)), "approve", ()),
         (Evidence("post", nsfw=(0.5,)), "review", ("image-nsfw",)),
         (Evidence("post", nsfw=(0.8,)), "reject", ("image-nsfw",)),
+        # people: who it is decides nothing unless the rules say so
+        (Evidence("post", people=(Appearance(person="ada", likeness=0.9, pictures=1, first_ms=0),)), "approve", ()),
         # frames: one outlier, two, one that is certain, an outlier of a very short video
         (Evidence("video", nsfw=(*(0.1,) * 20, 0.9), **FINE), "review", ("image-nsfw",)),
         (Evidence("video", nsfw=(*(0.1,) * 20, 0.8, 0.8), **FINE), "reject", ("image-nsfw",)),
@@ -107,3 +110,25 @@ def test_a_score_a_rounding_step_above_one_is_a_score() -> None:
 def test_impossible_evidence_is_refused(fields: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"0\.\.1|negative"):
         Evidence("video", **fields)
+
+
+@pytest.mark.parametrize(
+    ("evidence", "proposed", "uncertainty"),
+    [
+        # in the middle between the thresholds nothing is known, near either one something is
+        (Evidence("post", nsfw=(0.65,)), "reject", 1.0),
+        (Evidence("post", nsfw=(0.5,)), "approve", 0.0),
+        (Evidence("post", nsfw=(0.56,)), "approve", 0.4),
+        (Evidence("post", nsfw=(0.74,)), "reject", 0.4),
+        (Evidence("post", texts=text(0.87)), "reject", 0.2),
+        # what speaks loudest counts
+        (Evidence("post", nsfw=(0.5,), texts=text(0.87)), "reject", 0.2),
+        # nobody proposes anything about self-harm
+        (Evidence("post", texts=text(0.99, "self-harm")), "none", 1.0),
+        (Evidence("post", nsfw=(0.79,), texts=text(0.99, "self-harm")), "none", 1.0),
+    ],
+)
+def test_what_is_proposed_to_a_person(evidence: Evidence, proposed: str, uncertainty: float) -> None:
+    verdict = judge(evidence, RULES)
+    assert (verdict.decision, verdict.proposed) == ("review", proposed)
+    assert verdict.uncertainty == pytest.approx(uncertainty, abs=1e-6)

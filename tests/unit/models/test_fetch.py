@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from models.archives import Workshop
 from models.build import ensure
 from models.fetch import fetch
 from models.weights import CARDS, Location, WeightsError, load, locate, read_card
@@ -125,12 +126,13 @@ def test_a_hub_weight_goes_through_its_card(hub: str, tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"models\.build"):
         load("small", folder, cards)
 
-    assert ensure(card, folder).note == "fetched"
+    workshop = Workshop(tmp_path / "workshop")
+    assert ensure(card, folder, workshop).note == "hub, made now"
     assert load("small", folder, cards).path.read_bytes() == CONTENT
-    assert ensure(card, folder).note == "hub"
+    assert ensure(card, folder, workshop).note == "hub"
 
     load("small", folder, cards).path.write_bytes(b"spoilt")
-    assert ensure(card, folder).error is None
+    assert ensure(card, folder, workshop).error is None
     assert load("small", folder, cards).path.read_bytes() == CONTENT
 
 

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from models.content_moderation import Rules
+from models.face_detection import Face
+from models.face_gallery import EMPTY, GallerySnapshot
 from models.media.analysis import Analysis, to_blob
 from models.media.facts import EmbeddedText, Facts, complete
 from models.text_moderation import TextScores
 from processors import content_moderation as module
-from processors.content_moderation import content_moderation
+from processors.content_moderation import Judges, content_moderation
 from processors.runtime.offload import Inline
+from processors.runtime.processor import Emit
 from schemas import topics
 from schemas.content import ContentModerated
 from schemas.errors import BadEventError
 from schemas.ids import result_id
 from schemas.media import MediaAnalysed
+from schemas.review import ReviewRequested
 from tests.fakes.features import MemoryObjects
 from tests.fakes.runtime import NOW, codec
 
@@ -82,28 +87,81 @@ def event(**more: Any) -> MediaAnalysed:
     return MediaAnalysed(**values | more)
 
 
-class Desk:
-    def __init__(self, nsfw: tuple[float, ...] = (), rules: Rules | None = None) -> None:
-        self.nsfw, self.encoder, self.rules = Nsfw(nsfw), Encoder(), rules or Rules()
+class Detector:
+    """One face in each picture whose first pixel is not black."""
 
-    async def work(self, analysed: MediaAnalysed, frames: int | None = None) -> ContentModerated:
-        objects = MemoryObjects()
+    version = "faces-1"
+
+    def detect(self, image: Any) -> list[Face]:
+        face = Face(x=0.0, y=0.0, width=60.0, height=60.0, score=0.9, keypoints=((0.0, 0.0),) * 6)
+        return [face] if image[0, 0, 0] else []
+
+
+class Embedder:
+    """A face's vector is a unit vector: which one the first pixel of the picture says."""
+
+    version = "embedder-1"
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def embed(self, image: Any, faces: list[Face]) -> Any:
+        self.asked += len(faces)
+        return np.eye(4, dtype=np.float32)[[int(image[0, 0, 0])] * len(faces)]
+
+
+class Gallery:
+    def __init__(self, snapshot: GallerySnapshot) -> None:
+        self._snapshot = snapshot
+
+    def snapshot(self) -> GallerySnapshot:
+        return self._snapshot
+
+
+def gallery_of(*people: int) -> GallerySnapshot:
+    """A gallery in which person n looks like picture n."""
+    rows = [SimpleNamespace(id=str(n), person=f"person {n}", kind="exemplar", picture=None) for n in people]
+    return GallerySnapshot("gallery-1", 0.9, "embedder-1", rows, np.eye(4, dtype=np.float32)[list(people)])
+
+
+class Desk:
+    def __init__(
+        self, nsfw: tuple[float, ...] = (), rules: Rules | None = None, gallery: GallerySnapshot = EMPTY
+    ) -> None:
+        self.nsfw, self.encoder, self.rules, self.gallery = Nsfw(nsfw), Encoder(), rules or Rules(), gallery
+        self.embedder, self.objects = Embedder(), MemoryObjects()
+
+    async def all(self, analysed: MediaAnalysed, frames: int | None = None, shows: tuple[int, ...] = ()) -> list[Emit]:
+        """Everything emitted; ``shows`` is the first pixel of each frame, black where it says nothing."""
         if frames is not None:
-            arrays = complete({"frames": np.zeros((frames, 4, 4, 3), dtype=np.uint8)})
+            pixels = np.zeros((frames, 4, 4, 3), dtype=np.uint8)
+            pixels[: len(shows), 0, 0, 0] = shows
+            arrays = complete({"frames": pixels, "frame_times_ms": np.arange(frames, dtype=np.int64) * 500})
             blob = to_blob(Analysis(Facts(kind="picture"), arrays, EmbeddedText()))
-            ref = await objects.put("derived/aa/a/analysis", blob, "application/vnd.safetensors")
+            ref = await self.objects.put("derived/aa/a/analysis", blob, "application/vnd.safetensors")
             analysed = MediaAnalysed(**{**vars(analysed), "blob": ref})
+        moderator: Any = Moderator(self.encoder)
+        judges: Any = Judges(self.nsfw, Detector(), self.embedder, self.encoder, moderator)  # type: ignore[arg-type]
         needs: dict[str, Any] = {
-            "objects": objects,
-            "nsfw": self.nsfw,
-            "text_encoder": self.encoder,
-            "text_moderator": Moderator(self.encoder),
+            "objects": self.objects,
+            "judges": judges,
+            "gallery": Gallery(self.gallery),
             "moderation_rules": self.rules,
             "offload": Inline(),
         }
-        (emit,) = await content_moderation.handler(analysed, **needs)
+        return list(await content_moderation.handler(analysed, **needs))
+
+    async def work(self, analysed: MediaAnalysed, frames: int | None = None, **more: Any) -> ContentModerated:
+        emit = (await self.all(analysed, frames, **more))[0]
         assert (emit.topic, emit.key) == (topics.CONTENT_MODERATED, "m")
         assert isinstance(emit.record, ContentModerated)
+        return emit.record
+
+    async def ask(self, analysed: MediaAnalysed, frames: int | None = None, **more: Any) -> ReviewRequested:
+        """The question to a person."""
+        _, emit = await self.all(analysed, frames, **more)
+        assert isinstance(emit.record, ReviewRequested)
+        assert (emit.topic, emit.key) == (topics.REVIEW_REQUESTED, emit.record.review_id)
         return emit.record
 
 
@@ -184,3 +242,48 @@ async def test_other_rules_are_another_version() -> None:
 
 def test_timed_kinds_are_kinds() -> None:
     assert set(module.TIMED) == {"video", "audio"}
+
+
+async def test_who_appears_is_told_and_nothing_else_follows() -> None:
+    desk = Desk((0.0,) * 4, gallery=gallery_of(1, 2))
+    found = await desk.work(event(kind="video", duration_ms=9000), frames=4, shows=(0, 2, 3, 2))
+    assert found.decision == "approve"
+    assert [(p.person, p.pictures, p.first_ms) for p in found.people] == [("person 2", 2, 500)]
+    assert found.faces == 1
+    assert "gallery-1" in found.model_version
+
+
+async def test_without_a_gallery_no_face_becomes_a_vector() -> None:
+    desk = Desk((0.0,))
+    found = await desk.work(event(), frames=1, shows=(1,))
+    assert (found.faces, found.people, desk.embedder.asked) == (1, (), 0)
+    assert found.model_version.endswith("+none")
+
+
+@pytest.mark.parametrize("mode", ["review", "reject"])
+async def test_a_public_figure_may_be_a_matter_of_the_rules(mode: Any) -> None:
+    desk = Desk((0.0,), Rules(public_figure=mode), gallery_of(1))
+    found = await desk.work(event(), frames=1, shows=(1,))
+    assert (found.decision, [r.code for r in found.reasons]) == (mode, ["public-figure"])
+
+
+async def test_a_review_is_asked_for_with_the_picture_in_question() -> None:
+    desk = Desk((0.1, 0.7, 0.2))
+    asked = await desk.ask(event(title="fine"), frames=3)
+    assert (asked.subject, asked.subject_id, asked.owner) == ("media", "m", "alice")
+    assert (asked.proposed, [r.code for r in asked.reasons]) == ("reject", ["image-nsfw"])
+    assert asked.uncertainty == pytest.approx(2 / 3, abs=1e-5)
+    (picture,) = asked.pictures
+    assert picture.key.startswith("derived/items/m/")
+    assert (await desk.objects.get(picture.key))[8:12] == b"WEBP"
+    assert asked.excerpt == "fine"
+
+
+async def test_the_same_upload_asks_the_same_question() -> None:
+    one, two = [await Desk((0.6,)).ask(event(), frames=1) for _ in range(2)]
+    assert (one.event_id, one.review_id, one.pictures) == (two.event_id, two.review_id, two.pictures)
+
+
+async def test_what_is_decided_is_asked_of_nobody() -> None:
+    assert len(await Desk((0.99,)).all(event(), frames=1)) == 1
+    assert len(await Desk((0.0,)).all(event(), frames=1)) == 1

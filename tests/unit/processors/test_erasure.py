@@ -17,8 +17,9 @@ from schemas import topics
 from schemas.common import ObjectRef
 from schemas.errors import BadEventError, BadMediaError
 from schemas.media import MediaStatus, MediaWithdrawn
+from schemas.review import ReviewActed
 from schemas.upload import UploadCreated
-from schemas.user import AvatarChanged, UserErased
+from schemas.user import AvatarChanged, FaceEmbedded, UserErased
 from tests.fakes.features import MemoryObjects
 from tests.fakes.runtime import at
 
@@ -78,11 +79,22 @@ async def forget(objects: MemoryObjects, *logged: str) -> list[str]:
     emits = await user_erasure.handler(
         ERASED, objects=objects, upload_log=Log(*logged), erasure_settle=timedelta(seconds=0)
     )
-    for emit in emits:
+    face, cases, *withdrawn = emits
+    assert (face.topic, face.key, cases.topic) == (topics.FACE_EMBEDDED, "ada", topics.REVIEW_ACTED)
+    assert isinstance(face.record, FaceEmbedded)
+    assert (face.record.user_id, face.record.occurred_at, face.record.erased, face.record.vector) == (
+        "ada",
+        at(10),
+        True,
+        (),
+    )
+    assert isinstance(cases.record, ReviewActed)
+    assert (cases.record.action, cases.record.owner, cases.record.occurred_at) == ("erase", "ada", at(10))
+    for emit in withdrawn:
         assert emit.topic == topics.MEDIA_WITHDRAWN
         assert isinstance(emit.record, MediaWithdrawn)
         assert (emit.record.erase, emit.record.occurred_at, emit.record.media_id) == (True, at(10), emit.key)
-    return [emit.key for emit in emits]
+    return [emit.key for emit in withdrawn]
 
 
 async def test_all_of_an_upload_goes_and_a_fence_stays() -> None:
@@ -197,6 +209,19 @@ async def test_avatars_go_and_those_of_a_new_start_stay() -> None:
     assert not [k for k in keys_of(objects, "old") if ownership.user_token("ada") in k]
 
 
+async def test_a_crop_without_a_receipt_was_stored_after_the_erasure() -> None:
+    """What a capability still makes of an avatar in the moment in which that goes."""
+    objects = MemoryObjects()
+    await change_avatar(objects, "ada", "old", 10)
+    await change_avatar(objects, "ada", "new", 11)
+    await forget(objects)
+    for name in ("old", "new"):
+        await objects.put(f"avatars/{ownership.user_token('ada')}/{name}/crop.webp", b"face", "image/webp")
+    assert await ownership.sweep_avatars(objects, "ada", keep="") == 1
+    assert keys_of(objects, "old") == []
+    assert len(keys_of(objects, "new")) == 3
+
+
 async def test_requests_in_flight_are_given_time() -> None:
     """Whoever began to accept an upload before the erasure has ended when the claims are read."""
     objects = MemoryObjects()
@@ -207,7 +232,7 @@ async def test_requests_in_flight_are_given_time() -> None:
     )
     await asyncio.sleep(0.05)
     await accept(objects, "ada", "m1", -100)
-    assert [emit.key for emit in await work] == ["m1"]
+    assert [emit.key for emit in await work if emit.topic == topics.MEDIA_WITHDRAWN] == ["m1"]
 
 
 async def test_missing_bytes_are_the_users_wish_or_our_failure() -> None:

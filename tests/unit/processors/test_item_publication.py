@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,9 +12,12 @@ import pytest
 from processors.item_publication import Fact, catalogue_change, item_publication, merge
 from processors.runtime.processor import Milestone
 from schemas import topics
+from schemas.common import Reason
 from schemas.errors import REJECTION_CODES
+from schemas.ids import stable_id, upload_event_id
 from schemas.media import MediaStatus
 from schemas.pipeline import DeadLettered
+from schemas.review import ReviewActed
 from tests.fakes.runtime import MemoryState, at
 from tests.unit.processors.upload_facts import (
     BLOCKED,
@@ -28,6 +32,7 @@ from tests.unit.processors.upload_facts import (
     merged,
     moderated,
     rejected,
+    reviewed,
     upload,
     withdrawn,
 )
@@ -52,6 +57,15 @@ from tests.unit.processors.upload_facts import (
         ([upload(), moderated("review"), dead("content_classification")], "review"),
         ([upload(), moderated("reject")], "rejected"),
         ([upload(), moderated("reject"), embedded()], "rejected"),
+        ([upload(), moderated("review"), reviewed()], "processing"),
+        ([upload(), moderated("review"), embedded(), reviewed()], "published"),
+        ([upload(), moderated("review"), embedded(), reviewed("reject")], "rejected"),
+        ([upload(), moderated("reject"), embedded(), reviewed()], "published"),
+        ([upload(), moderated(), embedded(), reviewed("reject")], "rejected"),
+        ([upload(), moderated("reject", 9), embedded(), reviewed()], "published"),
+        ([upload(), embedded(), dead("content_moderation"), reviewed()], "published"),
+        ([upload(), rejected(), reviewed()], "rejected"),
+        ([upload(), moderated("review"), embedded(), reviewed(), withdrawn()], "deleted"),
         ([upload(), rejected()], "rejected"),
         ([rejected()], "rejected"),
         ([upload(), dead("media_analysis")], "failed"),
@@ -222,3 +236,54 @@ async def test_the_clock_is_read_once_an_item_is_published() -> None:
     assert isinstance(status, MediaStatus)
     (entry,) = [e for e in status.timeline if e.stage == "item_publication"]
     assert before <= entry.at <= datetime.now(UTC)
+
+
+async def test_people_decide_over_the_machine_in_any_order_with_their_own_reasons() -> None:
+    """The machine's newer word, of another version of its models, does not take a decision back."""
+    nsfw = Reason(code="image-nsfw", text="n")
+    facts: list[Fact] = [upload(), embedded(3), moderated("reject", 9, (BLOCKED,)), reviewed("reject", 6, (nsfw,))]
+    for order in itertools.permutations(facts):
+        assert (merged(order).state, merged(order).reasons) == ("rejected", (nsfw,))
+    approved: list[Fact] = [*facts[:3], reviewed("approve", 6)]
+    for order in itertools.permutations(approved):
+        assert (merged(order).state, merged(order).reasons) == ("published", ())
+    later = merged([*approved, reviewed("reject", 12, (nsfw,))])
+    change = catalogue_change(later)
+    assert change is not None
+    assert (later.state, change.change) == ("rejected", "withdrawn")
+
+
+async def test_reviews_of_others_are_not_about_uploads() -> None:
+    state = MemoryState()
+    for subject in ("avatar", "ring"):
+        other = dataclasses.replace(reviewed(), subject=subject)  # type: ignore[arg-type]
+        assert await item_publication.handler(other, state=state) == []
+
+
+async def test_the_time_that_people_took_is_no_milestone() -> None:
+    state = MemoryState()
+    for fact in (upload(), moderated("review"), embedded()):
+        state.apply(await item_publication.handler(fact, state=state), topics.MEDIA_STATUS)
+    emits = await item_publication.handler(reviewed(), state=state)
+    assert [emit.record.state for emit in emits if isinstance(emit.record, MediaStatus)] == ["published"]
+    assert [emit.milestone for emit in emits] == [None, None]
+
+
+@pytest.mark.parametrize("erase", [False, True])
+async def test_the_review_of_a_deleted_upload_is_moot_whatever_comes_first(erase: bool) -> None:
+    facts = (upload(), moderated("review"), withdrawn(erase=erase))
+    for order in itertools.permutations(facts):
+        state, said = MemoryState(), []
+        for fact in order:
+            emits = await item_publication.handler(fact, state=state)
+            state.apply(emits, topics.MEDIA_STATUS)
+            said += [emit.record for emit in emits if isinstance(emit.record, ReviewActed)]
+        assert {(each.review_id, each.action) for each in said} == {
+            (stable_id("review", upload_event_id(MEDIA), "content_moderation"), "erase" if erase else "withdraw")
+        }
+        assert len({each.event_id for each in said}) == 1
+    state = MemoryState()
+    for fact in (upload(), moderated("approve"), withdrawn(erase=erase)):
+        emits = await item_publication.handler(fact, state=state)
+        state.apply(emits, topics.MEDIA_STATUS)
+        assert topics.REVIEW_ACTED not in [emit.topic for emit in emits]

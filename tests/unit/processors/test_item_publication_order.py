@@ -23,6 +23,7 @@ from tests.unit.processors.upload_facts import (
     moderated,
     outcome,
     rejected,
+    reviewed,
     upload,
     withdrawn,
 )
@@ -39,6 +40,9 @@ def histories(draw: st.DrawFn) -> list[Fact]:
         judged = draw(st.sampled_from(["none", "approve", "reject", "review", "rejected", "dead"]))
         if judged in ("approve", "reject", "review"):
             facts.append(moderated(judged, next(seconds), () if judged == "approve" else (BLOCKED,)))
+            if judged == "review" and draw(st.booleans()):
+                verdict = draw(st.sampled_from(["approve", "reject"]))
+                facts.append(reviewed(verdict, next(seconds), () if verdict == "approve" else (BLOCKED,)))
         elif judged == "rejected":
             facts.append(rejected("content_moderation", next(seconds), "media-limit"))
         elif judged == "dead":

@@ -12,6 +12,7 @@ from schemas.common import Label, ObjectRef, Reason
 from schemas.content import ContentClassified, ContentEmbedded, ContentModerated
 from schemas.media import MediaAnalysed, MediaRejected, MediaStatus, MediaWithdrawn
 from schemas.pipeline import DeadLettered
+from schemas.review import ReviewDecided
 from schemas.upload import UploadCreated
 from tests.fakes.runtime import at
 
@@ -53,6 +54,21 @@ def analysed(second: float = 1) -> MediaAnalysed:
 
 def moderated(decision: str = "approve", second: float = 2, reasons: tuple[Reason, ...] = ()) -> ContentModerated:
     return ContentModerated(**derived(second), decision=decision, reasons=reasons, model_version="1")  # type: ignore[arg-type]
+
+
+def reviewed(decision: str = "approve", second: float = 6, reasons: tuple[Reason, ...] = ()) -> ReviewDecided:
+    return ReviewDecided(
+        event_id=f"v{second}",
+        review_id="case",
+        subject="media",
+        subject_id=MEDIA,
+        source_event_id="u",
+        occurred_at=at(0),
+        decided_at=at(second),
+        decision=decision,  # type: ignore[arg-type]
+        reasons=reasons,
+        model_version="1",
+    )
 
 
 def embedded(second: float = 3) -> ContentEmbedded:

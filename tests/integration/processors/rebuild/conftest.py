@@ -19,6 +19,8 @@ from processors.runtime.wiring import Wiring
 from tests.loading import load
 
 HERE = Path(__file__).parent
+FILLING = ("item_indexing", "item_mapping", "play_aggregation", "user_profile", "avatar_publication")
+"""Capabilities that fill what can be rebuilt."""
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +47,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
             patch.setenv(name, value)
         found = Settings()
         with closing(SchemaRegistry(found.registry.url)) as registry:
-            needed = [BY_NAME[name] for name in ("item_indexing", "item_mapping", "play_aggregation", "user_profile")]
-            topics_admin.apply(found.kafka, registry, needed)
+            topics_admin.apply(found.kafka, registry, [BY_NAME[name] for name in FILLING])
         wiring = Wiring(found)
         apply(wiring.feast_config, wiring.milvus_config)
         wiring.close()

@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from features.ports import FeatureRow
 from features.views import ITEM_CONTENT, ITEM_VECTOR, RECOMMENDER_ITEMS, recommender_items
 from models.recommender_bundle import open_bundle
+from processors.avatar_publication import avatar_publication
 from processors.commands.features_rebuild import features_rebuild
 from processors.commands.models import app as models
 from processors.item_indexing import item_indexing
@@ -29,9 +30,8 @@ from processors.user_profile import user_profile
 from tests.bundles import DEBUG
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
-CONSUMED = {
-    c.group: [t.name for t in c.consumes] for c in (item_indexing, item_mapping, play_aggregation, user_profile)
-}
+FILLING = (item_indexing, item_mapping, play_aggregation, user_profile, avatar_publication)
+CONSUMED = {c.group: [t.name for t in c.consumes] for c in FILLING}
 
 
 DEBUG_VERSION = open_bundle(DEBUG).version
@@ -64,9 +64,10 @@ def promote() -> None:
 
 def fill(world: Any) -> None:
     """Items first, so that the tastes of later plays know their vectors."""
-    world.start(*(c.name for c in (item_indexing, item_mapping, play_aggregation, user_profile)))
+    world.start(*(c.name for c in FILLING))
     promote()
     world.tell(12)
+    world.show(8)
     ids = world.publish(40)
     world.publish(5, has=("joint", "text", "audio", "image"))
     world.publish(ids=ids[:5])
@@ -81,7 +82,7 @@ def test_rebuilt_is_what_was(world: Any) -> None:
     world.stop()
     before = world.prints()
     assert set(before["item_content_v1"]) == set(before["content_joint_v1"]) == world.published
-    assert (len(before["user_taste_v1"]), len(before["user_profile_v1"])) == (20, 12)
+    assert [len(before[f"user_{name}_v1"]) for name in ("taste", "profile", "avatar")] == [20, 12, 8]
     placed = {i for i in world.published if world.items[i].labels}
     assert set(before["item_vector_v1"]) == set(before[PLACED.name]) == placed
 
@@ -98,6 +99,7 @@ def test_rebuilt_is_what_was(world: Any) -> None:
         "item_content_v1",
         "item_plays_v1",
         "item_vector_v1",
+        "user_avatar_v1",
         "user_profile_v1",
         "user_taste_v1",
     ]

@@ -34,6 +34,7 @@ from schemas.item import ItemChanged
 from schemas.play import SongPlayed
 from schemas.record import Record
 from schemas.user import ProfileChanged
+from tests.unit.processors.avatar_facts import changed, erased, judged
 
 T = TypeVar("T")
 START = datetime(2026, 11, 1, tzinfo=UTC)
@@ -154,6 +155,16 @@ class World:
             for minute in (2, 1)
         ]
         self.send(topics.PROFILE_CHANGED.name, ((p.user_id, p) for p in profiles))
+
+    def show(self, users: int) -> None:
+        """Avatars that were judged, of every fourth user replaced since; and one of a user who is erased."""
+        names = [f"user-{number}" for number in range(users)]
+        chosen = [changed(f"{user}-a", 0, user) for user in (*names, "gone")]
+        chosen += [changed(f"{user}-b", 10, user) for user in names[::4]]
+        verdicts = [judged(f"{user}-a", 0, 2, "reject", user) for user in names]
+        self.send(topics.AVATAR_CHANGED.name, ((each.user_id, each) for each in chosen))
+        self.send(topics.AVATAR_MODERATED.name, ((each.user_id, each) for each in verdicts))
+        self.send(topics.USER_ERASED.name, [("gone", erased(5, "gone"))])
 
     def play(self, count: int, users: int = 20) -> None:
         songs = [i for i, item in self.items.items() if item.change == "published"]

@@ -28,9 +28,31 @@ def test_the_worked_example_of_the_research() -> None:
     assert kafka_plays == pytest.approx(15.8e12, rel=0.01)
 
 
+def test_avatars_and_reviews_by_hand() -> None:
+    """A million users: 10,000 avatars a day are 0.35/s at the peak; 400 uploads and 500 avatars a day are reviewed."""
+    found = plan(Demand(daily_users=1e6, items=1e6), RATES)
+    assert found.avatars_peak_s == pytest.approx(0.347, abs=1e-3)
+    assert found.avatar_cores == math.ceil(0.347 * 0.15 / 0.6)
+    assert found.face_vector_bytes == pytest.approx(300_000 * 512)
+    assert found.face_bytes == pytest.approx(300_000 * 8_500)
+    assert found.exposure_bytes == pytest.approx(1.2e9)
+    assert found.reviews_a_day == pytest.approx(900)
+    assert found.moderators == math.ceil(900 * 15 / (6 * 3600))
+    many = plan(Demand(daily_users=1e8), RATES)
+    assert many.moderators == math.ceil(90_000 * 15 / (6 * 3600))
+    assert many.avatar_cores == math.ceil(1e8 * 0.01 * 3 / 86_400 * 0.15 / 0.6)
+
+
+def test_cores_of_avatars_cost_money() -> None:
+    rates = dataclasses.replace(RATES, face_bytes=0)
+    few, many = (plan(Demand(daily_users=1e8, avatars=share), rates) for share in (0.0, 1.0))
+    assert many.compute_dollars > few.compute_dollars
+
+
 def test_nobody_costs_nothing() -> None:
     found = plan(Demand(daily_users=0), RATES)
     assert (found.play_workers, found.upload_cores, found.read_cores, found.dollars) == (0, 0, 0, 0)
+    assert (found.avatar_cores, found.moderators, found.face_bytes) == (0, 0, 0)
 
 
 @given(st.floats(1, 1e9), st.floats(1, 10))
@@ -54,7 +76,7 @@ def test_partitions_leave_room_for_twice_the_workers() -> None:
 @pytest.mark.parametrize(
     ("wrong", "named"),
     [({"daily_users": -1}, "daily_users"), ({"daily_users": 1, "uploaders": 1.5}, "uploaders"),
-     ({"daily_users": 1, "peak": math.nan}, "peak")],
+     ({"daily_users": 1, "peak": math.nan}, "peak"), ({"daily_users": 1, "avatars": 1.1}, "avatars")],
 )  # fmt: skip
 def test_impossible_numbers_are_named(wrong: dict[str, float], named: str) -> None:
     with pytest.raises(ValueError, match=named):

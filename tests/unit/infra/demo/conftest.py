@@ -11,10 +11,21 @@ from rich.console import Console
 from infra.demo.client import Service
 from infra.demo.journal import Journal
 from infra.demo.material import LISTENERS, Item
-from infra.demo.scenario import Pace, Scenario
+from infra.demo.pace import Pace
+from infra.demo.scenario import Scenario
 from tests.unit.infra.demo.fake_service import FakeService
 
-QUICK = Pace(between_uploads=0, between_polls=0.005, ready=0.05, uploads=0.5, labels=0.05, taste=0.2, withdrawal=0.2)
+QUICK = Pace(
+    between_uploads=0,
+    between_polls=0.005,
+    ready=0.05,
+    uploads=0.5,
+    labels=0.05,
+    taste=0.2,
+    withdrawal=0.2,
+    avatars=0.5,
+    ring=0.1,
+)
 
 
 @pytest.fixture

@@ -58,6 +58,8 @@ class FakeService:
         keeps_withdrawn: Whether recall goes on holding withdrawn items.
         lists: User name without the run's id -> titles recommended first.
         version: Of the recommender in use; empty: none.
+        outcomes: User -> state and reason code of the avatar; users not named are approved.
+        rings: Members of each ring that is a case of review; None: the key may not see cases.
         parts: What the recommender's explanations name as parts of an item's content.
     """
 
@@ -67,6 +69,9 @@ class FakeService:
     keeps_withdrawn: bool = False
     lists: dict[str, list[str]] = field(default_factory=dict)
     version: str = ""
+    outcomes: dict[str, tuple[str, str]] = field(default_factory=dict)
+    rings: list[list[str]] | None = field(default_factory=list)
+    avatars: dict[str, dict[str, Any]] = field(default_factory=dict)
     parts: dict[str, float] = field(default_factory=lambda: {"audio": 0.8})
     uploads: dict[str, Upload] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)
@@ -82,6 +87,10 @@ class FakeService:
             return httpx.Response(200, json={"ready": True, "probes": {}})
         if path == "/v1/uploads":
             return self._upload(request)
+        if path.startswith("/v1/avatars"):
+            return self._avatar(request, path)
+        if path.startswith("/v1/review/cases"):
+            return self._cases(request, path)
         if path.startswith("/v1/media/"):
             return self._media(request, path.split("/")[3], events=path.endswith("/events"))
         if path == "/v1/plays":
@@ -117,6 +126,34 @@ class FakeService:
         upload = Upload(media_id, _field(body, "kind"), title, state, reason)
         self.uploads.setdefault(media_id, upload)
         return httpx.Response(202, json={"media_id": media_id, "state": "received"})
+
+    def _avatar(self, request: httpx.Request, path: str) -> httpx.Response:
+        if request.method == "GET":
+            shown = self.avatars.get(path.rsplit("/", 1)[1])
+            if shown is None:
+                return httpx.Response(404, json={"status": 404, "code": "avatar-unknown"})
+            before, shown["state"], shown["reasons"] = dict(shown), shown["next"], shown["why"]
+            return httpx.Response(200, json=before)
+        user = _field(request.content, "user")
+        event_id = str(uuid.uuid5(uuid.NAMESPACE_OID, request.headers["Idempotency-Key"]))
+        state, code = self.outcomes.get(user, ("approved", ""))
+        self.avatars[user] = {"event_id": event_id, "state": "received", "decided_by": "machine", "reasons": []} | {
+            "next": state,
+            "why": [{"code": code, "text": "Because."}] if code else [],
+        }
+        return httpx.Response(202, json={"event_id": event_id, "user": user, "state": "received"})
+
+    def _cases(self, request: httpx.Request, path: str) -> httpx.Response:
+        if self.rings is None:
+            return httpx.Response(403, json={"status": 403, "code": "scope-missing"})
+        cases = [
+            {"review_id": f"ring-{number}", "state": "waiting", "members": members, "scores": {"ring": 0.9}}
+            for number, members in enumerate(self.rings)
+        ]
+        if path == "/v1/review/cases":
+            waiting = [] if "state" in request.url.params else cases
+            return httpx.Response(200, json={"cases": [case | {"members": []} for case in waiting], "counts": {}})
+        return httpx.Response(200, json=next(case for case in cases if case["review_id"] == path.rsplit("/", 1)[1]))
 
     def _media(self, request: httpx.Request, media_id: str, *, events: bool) -> httpx.Response:
         upload = self.uploads.get(media_id)

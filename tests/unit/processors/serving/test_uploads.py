@@ -354,6 +354,33 @@ async def test_an_avatar_is_announced() -> None:
     problem(await avatar(service, {"user": "u-9"}, PNG + b"x"), 422, "idempotency-mismatch")
 
 
+async def test_what_an_avatar_came_with_is_told() -> None:
+    service = Service()
+    told = {"device": "d-1", "network": "n:2", "region": "DE", "reach": "1200"}
+    assert (await avatar(service, {"user": "u-9"} | told)).status_code == 202
+    record = service.publisher.events[0].record
+    assert (record.device, record.network, record.region, record.reach) == ("d-1", "n:2", "DE", 1200)
+    problem(await avatar(service, {"user": "u-9"} | told | {"reach": "1201"}), 422, "idempotency-mismatch")
+    assert (await avatar(service, {"user": "u-9", "region": "", "reach": ""}, key="k2")).status_code == 202
+    assert (service.publisher.events[1].record.region, service.publisher.events[1].record.reach) == ("", 0)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        *({"region": value} for value in ("de", "DEU", "D1", "D")),
+        *({"reach": value} for value in ("-1", "1.5", "1e3", "many", "9" * 13)),
+        *({name: value} for name in ("device", "network") for value in ("a/b", "a b")),
+    ],
+)
+async def test_what_an_avatar_cannot_come_with(told: dict) -> None:
+    service = Service()
+    (name,) = told
+    document = problem(await avatar(service, {"user": "u"} | told), 422, "field-invalid")
+    assert document["detail"].startswith(f"{name}: ")
+    assert service.publisher.events == []
+
+
 async def test_bad_avatars() -> None:
     service = Service()
     problem(await avatar(service, {}), 422, "field-missing")

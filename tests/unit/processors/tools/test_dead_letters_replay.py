@@ -33,7 +33,8 @@ READS = [(c, t) for c in CAPABILITIES for t in c.consumes]
 @pytest.mark.parametrize(("reader", "topic"), READS, ids=[f"{c.name} {t.name}" for c, t in READS])
 def test_a_replay_goes_where_only_the_capability_reads(reader: Capability, topic: topics.Topic) -> None:
     found = destination(letter(reader, origin=Place(topic.name, 5, 77)), CAPABILITIES)
-    by_offset = topic in (topics.SONG_PLAYED, topics.SONG_COUNTED, topics.ITEM_INTERACTED)
+    batched = (topics.FACE_EMBEDDED, topics.REVIEW_REQUESTED, topics.REVIEW_ACTED)
+    by_offset = topic in (topics.SONG_PLAYED, topics.SONG_COUNTED, topics.ITEM_INTERACTED, *batched)
     assert found == (reader, topic.name if by_offset else reader.retry_topics[0][0])
     assert not isinstance(found, Refused)
     readers = [c for c in CAPABILITIES if found[1] in {t.name for t in c.consumes} | {n for n, _ in c.retry_topics}]

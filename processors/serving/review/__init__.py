@@ -1,0 +1,1 @@
+"""The review queue over HTTP: what the moderators' console calls."""

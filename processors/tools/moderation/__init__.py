@@ -1,0 +1,1 @@
+"""What operators do with reviews: calibrate thresholds, check the audit log, list cases."""

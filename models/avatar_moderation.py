@@ -130,7 +130,7 @@ class Rules:
     dark: Graded = Graded(0.2, 0.12)
     bright: Graded = Graded(0.9, 0.95)
     flat: Graded = Graded(0.06, 0.03)
-    occluded: Graded = Graded(0.2, 0.4)
+    occluded: Graded = Graded(0.35, 0.55)
     yaw: Graded = Graded(45.0, 58.0)
     pitch: Graded = Graded(35.0, 45.0)
     roll: Graded = Graded(50.0, 70.0)
@@ -265,6 +265,20 @@ def judge(evidence: Evidence, rules: Rules) -> Verdict:
         round(1.0 - abs(2.0 * worst - 1.0), DIGITS),
         people == 1 and not twins and not any(_spoils(found) for found in findings),
     )
+
+
+def borders(scores: Mapping[str, float], rules: Rules) -> dict[str, float]:
+    """Thresholds of the rules that spoke, shown beside the scores: ``<score>.review`` and ``<score>.reject``."""
+    found: dict[str, float] = {}
+    for rule in RULES:
+        graded: Graded = getattr(rules, rule.field)
+        value = scores.get(rule.score)
+        if value is None or graded.mode == "off":
+            continue
+        value = abs(value) if rule.score in _EITHER_WAY else value
+        if _reached(value, graded.review, rising=rule.rising):
+            found |= {f"{rule.score}.review": graded.review, f"{rule.score}.reject": graded.reject}
+    return found
 
 
 def strictest(verdicts: Sequence[Verdict]) -> tuple[int, Verdict]:

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from features.ownership import avatar_derived_folder, missing_avatar
 from features.ports import ObjectStore
 from models import avatar_pictures
-from models.avatar_moderation import Verdict
+from models.avatar_moderation import Rules, Verdict, borders
 from models.media.analysis import Analysis, MediaAnalyser
 from processors.avatar_moderation.evidence import AvatarSkills, FaceGallery, Judged, judge_pictures
 from processors.avatar_moderation.policy import AvatarPolicy
@@ -73,7 +73,9 @@ async def avatar_moderation(
     moderated = _moderated(event, judged, avatar_policy, version)
     moderated = replace(moderated, preview=preview, crop=crop)
     face = _face(event, judged.vector, avatar_skills.embedder.version)
-    return _emits(event, moderated, face, judged.verdict)
+    asked = judged.verdict.decision == "review"
+    request = _request(event, moderated, judged.verdict, avatar_policy.rules) if asked else None
+    return _emits(event, moderated, face, request)
 
 
 async def _analysed(
@@ -156,16 +158,15 @@ def _face(event: AvatarChanged, vector: NDArray[np.float32] | None = None, versi
 
 
 def _emits(
-    event: AvatarChanged, moderated: AvatarModerated, face: FaceEmbedded, verdict: Verdict | None = None
+    event: AvatarChanged, moderated: AvatarModerated, face: FaceEmbedded, request: ReviewRequested | None = None
 ) -> list[Emit]:
     emits = [Emit(AVATAR_MODERATED, event.user_id, moderated), Emit(FACE_EMBEDDED, event.user_id, face)]
-    if verdict is not None and verdict.decision == "review":
-        request = _request(event, moderated, verdict)
+    if request is not None:
         emits.append(Emit(REVIEW_REQUESTED, request.review_id, request))
     return emits
 
 
-def _request(event: AvatarChanged, moderated: AvatarModerated, verdict: Verdict) -> ReviewRequested:
+def _request(event: AvatarChanged, moderated: AvatarModerated, verdict: Verdict, rules: Rules) -> ReviewRequested:
     return ReviewRequested(
         event_id=result_id(event.event_id, f"{NAME}.review", moderated.model_version),
         review_id=stable_id("review", event.event_id, NAME),
@@ -178,7 +179,7 @@ def _request(event: AvatarChanged, moderated: AvatarModerated, verdict: Verdict)
         capability=NAME,
         proposed=verdict.proposed,
         reasons=verdict.reasons,
-        scores=verdict.scores,
+        scores=verdict.scores | borders(verdict.scores, rules),
         uncertainty=verdict.uncertainty,
         reach=event.reach,
         pictures=tuple(each for each in (moderated.crop, moderated.preview) if each is not None),

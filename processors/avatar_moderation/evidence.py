@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from models import face_quality
+from models import face_quality, portrait_faces
 from models.avatar_moderation import Evidence, OtherFace, Rules, Verdict, judge, strictest
 from models.avatar_pictures import crop, preview
 from models.face_attributes import AttributeReader, FaceAttributes, Head
@@ -87,7 +87,7 @@ class AvatarSkills:
     def _run_once(self) -> None:
         image = np.zeros((224, 224, 3), np.uint8)
         face = Face(60, 60, 100, 100, 1.0, ((90, 95), (130, 95), (110, 115), (110, 135), (70, 100), (150, 100)))
-        self.detector.detect(image)
+        portrait_faces.find(self.detector, image)
         self.embedder.embed(image, [face])
         self.attributes.read(image, [face])
         face_quality.measure(image, face)
@@ -192,7 +192,7 @@ def look_at(
         rules: For which faces count.
     """
     parts: dict[str, Callable[[], Any]] = {
-        "faces": partial(skills.detector.detect, image),
+        "faces": partial(portrait_faces.find, skills.detector, image),
         "nsfw": partial(skills.nsfw.score, image[None]),
     }
     first = skills.parallel.run(parts)

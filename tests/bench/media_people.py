@@ -254,10 +254,11 @@ NOTES = (
     "is looked at again with an edge round it (models.portrait_faces).",
     "Neither tiles nor the edge are used: both may add over a tenth to the stage, tiles for every upload, and the edge "
     "only finds faces that reach beyond the picture.",
-    "The limit was set by the table of likenesses of these very films: at 24 px the member is no more like himself than "
-    "somebody else is. It costs no recall here.",
-    "CPU is that of the whole stage with nudity and a title, the gallery that of five persons; with 3,000 a search adds "
-    "2 to 3 ms for each face (docs/bench/gallery.md). What a way adds holds the embedding of the faces that it finds.",
+    "The limit was set by the table of likenesses of these very films: at 24 px the member is no more like himself "
+    "than somebody else is. It costs no recall here.",
+    "CPU is that of the whole stage with nudity and a title, the gallery that of five persons; with 3,000 a search "
+    "adds 2 to 3 ms for each face (docs/bench/gallery.md). What a way adds holds the embedding of what it "
+    "finds.",
 )
 
 if __name__ == "__main__":

@@ -85,6 +85,8 @@ class System:
         with ExitStack() as stack:
             variables = {
                 "OVERTURE_DATA_DIR": str(self.folder / "data"),
+                # made by `make models`, for every folder of data
+                "OVERTURE_MODELS__FOLDER": str(Settings().models_folder.resolve()),
                 "OVERTURE_KAFKA__BOOTSTRAP": bootstrap,
                 "OVERTURE_REGISTRY__URL": self.registry.url,
                 "OVERTURE_REDIS__URL": self.redis.url,

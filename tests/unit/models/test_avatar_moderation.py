@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from models.avatar_moderation import UNUSABLE, Evidence, Graded, Mode, OtherFace, Rules, judge, strictest
+from models.avatar_moderation import UNUSABLE, Evidence, Graded, Mode, OtherFace, Rules, borders, judge, strictest
 from models.face_quality import FaceQuality
 from models.picture_kind import PictureKind
 from schemas.errors import REJECTION_CODES
@@ -341,3 +341,15 @@ def test_rules_that_make_no_sense_are_refused(changes: dict[str, Any], says: str
 def test_evidence_that_cannot_be_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"0 x|finite|threshold"):
         replace(PERSON, **changes)
+
+
+def test_whoever_looks_sees_the_thresholds_of_the_rules_that_spoke() -> None:
+    rules = Rules()
+    scores = {"face.sharpness": 0.3, "face.yaw": -50.0, "face.roll": 3.0, "face.occlusion": 0.1}
+    assert borders(scores, rules) == {
+        "face.sharpness.review": rules.blurred.review,
+        "face.sharpness.reject": rules.blurred.reject,
+        "face.yaw.review": rules.yaw.review,
+        "face.yaw.reject": rules.yaw.reject,
+    }
+    assert borders({"face.yaw": 89.0}, replace(rules, yaw=replace(rules.yaw, mode="off"))) == {}

@@ -35,6 +35,8 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     ):
         variables = {
             "OVERTURE_DATA_DIR": str(folder / "data"),
+            # made by `make models`, for every folder of data
+            "OVERTURE_MODELS__FOLDER": str(Settings().models_folder.resolve()),
             "OVERTURE_KAFKA__BOOTSTRAP": broker.bootstrap,
             "OVERTURE_KAFKA__SESSION_TIMEOUT_S": "6",
             "OVERTURE_KAFKA__HEARTBEAT_S": "1",

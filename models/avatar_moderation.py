@@ -134,7 +134,7 @@ class Rules:
     yaw: Graded = Graded(45.0, 58.0)
     pitch: Graded = Graded(35.0, 45.0)
     roll: Graded = Graded(50.0, 70.0)
-    drawing: Graded = Graded(0.5, 0.85)
+    drawing: Graded = Graded(0.6, 0.85)
     statue: Graded = Graded(0.5, 0.9, "review")
     screenshot: Graded = Graded(0.5, 0.85)
     code: Graded = Graded(0.5, 0.9)

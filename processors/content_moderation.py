@@ -100,13 +100,14 @@ class Looked:
     Attributes:
         evidence: What the rules look at.
         gallery: Version of the gallery of public figures.
-        picture: The picture that a person should look at, WebP; None without pictures.
+        pictures: What a person should look at, WebP: the frame that scores highest for nudity, and that in which the
+            public figure who is most alike is seen first.
         excerpt: The text that scores highest; empty without one.
     """
 
     evidence: Evidence
     gallery: str
-    picture: bytes | None
+    pictures: tuple[bytes, ...]
     excerpt: str
 
 
@@ -149,11 +150,9 @@ async def _request(
     event: MediaAnalysed, record: ContentModerated, verdict: Verdict, looked: Looked, objects: ObjectStore
 ) -> ReviewRequested:
     """The question to a person, with what there is to look at."""
-    pictures = []
-    if looked.picture is not None:
-        name = hashlib.sha256(looked.picture).hexdigest()
-        key = f"{derived_folder(event.media_id)}/review-{name}.webp"
-        pictures.append(await objects.put(key, looked.picture, THUMBNAIL_TYPE))
+    folder = derived_folder(event.media_id)
+    keys = [f"{folder}/review-{hashlib.sha256(each).hexdigest()}.webp" for each in looked.pictures]
+    pictures = [await objects.put(key, each, THUMBNAIL_TYPE) for key, each in zip(keys, looked.pictures, strict=True)]
     return ReviewRequested(
         event_id=stable_id("review-requested", record.event_id),
         review_id=stable_id("review", event.source_event_id, "content_moderation"),
@@ -199,8 +198,14 @@ def _look(event: MediaAnalysed, blob: bytes | None, judges: Judges, gallery: Gal
         faces=faces,
     )
     worst = max(texts, key=lambda each: each[1].score, default=None)
-    shown = None if frames is None else picture(frames[int(np.argmax(nsfw))])
+    shown = () if arrays is None or frames is None else _shown(arrays, nsfw, seen)
     return Looked(evidence, people.version, shown, "" if worst is None else said[worst[0]])
+
+
+def _shown(arrays: Arrays, nsfw: tuple[float, ...], seen: tuple[Appearance, ...]) -> tuple[bytes, ...]:
+    numbers = [int(np.argmax(nsfw))]
+    numbers += [int(np.flatnonzero(arrays["frame_times_ms"] == each.first_ms)[0]) for each in seen[:1]]
+    return tuple(picture(arrays["frames"][number]) for number in dict.fromkeys(numbers))
 
 
 def _people(arrays: Arrays, judges: Judges, people: GallerySnapshot) -> tuple[int, tuple[Appearance, ...]]:

@@ -145,7 +145,7 @@ def _decode(image: Image.Image, limits: Limits) -> Findings:
     )
     arrays = complete(
         {
-            "frames": np.stack(upright),
+            "frames": upright[0][None] if len(upright) == 1 else np.stack(upright),
             "frame_times_ms": starts[chosen].astype(np.int64),
             "frame_shots": np.zeros(len(chosen), dtype=np.int32),
             "shots": shots,
@@ -230,7 +230,9 @@ def to_rgb(image: Image.Image, long_side: int) -> NDArray[np.uint8]:
         plain = Image.alpha_composite(Image.new("RGBA", plain.size, "white"), plain).convert("RGB")
     else:
         plain = image.convert("RGB")
-    return _fit(np.asarray(_shrunk(plain, long_side).convert("RGB")), long_side)
+    plain = _shrunk(plain, long_side)
+    # convert() copies a picture that is RGB already
+    return _fit(np.asarray(plain if plain.mode == "RGB" else plain.convert("RGB")), long_side)
 
 
 def _shrunk(image: Image.Image, long_side: int) -> Image.Image:

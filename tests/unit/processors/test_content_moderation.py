@@ -279,6 +279,15 @@ async def test_a_review_is_asked_for_with_the_picture_in_question() -> None:
     assert asked.excerpt == "fine"
 
 
+async def test_who_reviews_a_public_figure_sees_the_frame_with_it() -> None:
+    desk = Desk((0.3, 0.1, 0.2), Rules(public_figure="review"), gallery_of(3))
+    asked = await desk.ask(event(), frames=3, shows=(1, 2, 3))
+    assert asked.reasons[0].code == "public-figure"
+    assert len(asked.pictures) == 2
+    only = await Desk((0.1, 0.1, 0.3), Rules(public_figure="review"), gallery_of(3)).ask(event(), 3, shows=(0, 0, 3))
+    assert len(only.pictures) == 1
+
+
 async def test_the_same_upload_asks_the_same_question() -> None:
     one, two = [await Desk((0.6,)).ask(event(), frames=1) for _ in range(2)]
     assert (one.event_id, one.review_id, one.pictures) == (two.event_id, two.review_id, two.pictures)

@@ -77,13 +77,11 @@ async def milvus_contents(index: MilvusIndex, recommender: Iterable[str] = ()) -
 
 
 async def gallery_contents(config: MilvusConfig) -> AsyncIterator[tuple[str, bytes]]:
-    """Place and JSON of every row of every gallery of public figures.
+    """Place and JSON of every row of every gallery of public figures, unfinished ones too.
 
     Raises:
         UnavailableError: Milvus does not answer.
     """
     for stored in await asyncio.to_thread(face_gallery.versions, config):
-        if stored.complete:
-            gallery = await asyncio.to_thread(face_gallery.read, config, stored.version)
-            for row in gallery.rows:
-                yield f"{face_gallery.ALIAS}/{stored.version}/{row.id}", orjson.dumps(row)
+        for row in await asyncio.to_thread(face_gallery.rows_there, config, stored.version):
+            yield f"{face_gallery.ALIAS}/{stored.version}/{row.id}", orjson.dumps(row)

@@ -6,12 +6,9 @@ has as many rows as its facts say: what a broken run left behind is made anew by
 
 from __future__ import annotations
 
-import logging
-import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import Any, Literal
 
 import numpy as np
 import orjson
@@ -30,13 +27,11 @@ PICTURES = "gallery"
 """Folder of the small pictures in the object store; keys are ``gallery/<sha256>.webp``."""
 PICTURE_TYPE = "image/webp"
 Kind = Literal["centroid", "exemplar"]
-T_co = TypeVar("T_co", covariant=True)
 _PREFIX = f"{ALIAS}_"
 _BATCH = 2000
 _PAGE = 8000
 """Rows read at once; a cluster takes 16,384."""
 _FIELDS = ("id", "person", "kind", "source", "picture", "picture_bytes")
-log = logging.getLogger(__name__)
 
 
 class GalleryError(AppError):
@@ -174,6 +169,21 @@ def rows(config: MilvusConfig, version: str) -> tuple[GalleryRow, ...]:
     return tuple(_row(each) for each in _all(config, version, [])[1])
 
 
+def rows_there(config: MilvusConfig, version: str) -> tuple[GalleryRow, ...]:
+    """The rows that are there of any version, an unfinished one too; none of one that was dropped meanwhile.
+
+    Raises:
+        UnavailableError: Milvus does not answer.
+    """
+    name = collection(version).name
+    with client_of(config) as client:
+        if not client.has_collection(name, timeout=TIMEOUT_S):
+            return ()
+        # Lite forgets at a restart which collections were loaded
+        client.load_collection(name, timeout=TIMEOUT_S)
+        return tuple(_row(each) for each in _pages(client, name, []))
+
+
 def write(config: MilvusConfig, gallery: Gallery) -> bool:
     """Store a version; the alias stays where it is. Whether it was not there yet.
 
@@ -215,9 +225,24 @@ def use(config: MilvusConfig, version: str, before: str) -> None:
     """
     if not any(each.version == version and each.complete for each in versions(config)):
         raise GalleryError(f"there is no finished gallery {version!r}; `overture gallery versions` lists them")
-    if (now := in_use(config)) != before:
-        raise GalleryError(f"gallery {now} came into use meanwhile: give the command again")
+    _require_still(config, before)
     move_aliases(config, [collection(version)])
+
+
+def use_none(config: MilvusConfig, before: str) -> None:
+    """Take the version in use from readers; nobody is found from then on. It is still there.
+
+    Args:
+        config: The server.
+        before: Version in use when the change was begun.
+
+    Raises:
+        GalleryError: another version came into use meanwhile.
+        UnavailableError: Milvus does not answer.
+    """
+    _require_still(config, before)
+    with client_of(config) as client:
+        client.drop_alias(ALIAS, timeout=TIMEOUT_S)
 
 
 def remove(config: MilvusConfig, unwanted: Sequence[str]) -> None:
@@ -229,110 +254,29 @@ def remove(config: MilvusConfig, unwanted: Sequence[str]) -> None:
     drop(config, [collection(version) for version in unwanted])
 
 
-class Make(Protocol[T_co]):
-    """Makes of a version what readers search in."""
-
-    def __call__(
-        self, version: str, threshold: float, embedder: str, rows: Sequence[GalleryRow], vectors: Vector
-    ) -> T_co: ...
-
-
-class GalleryFollower(Generic[T_co]):
-    """Holds the version in use in memory. May be used by several threads at once.
-
-    Args:
-        config: The server.
-        make: What is held of a version.
-        none: What there is before any was built.
-        embedder: Version of the embedder whose faces are compared.
-        refresh_s: Seconds after which it is looked whether another version is in use.
-        clock: Seconds that only grow.
-    """
-
-    def __init__(
-        self,
-        config: MilvusConfig,
-        make: Make[T_co],
-        none: T_co,
-        *,
-        embedder: str,
-        refresh_s: float,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._config, self._make, self._none = config, make, none
-        self._embedder, self._refresh_s, self._clock = embedder, refresh_s, clock
-        self._lock = threading.Lock()
-        self._held: tuple[str, T_co] | None = None
-        self._looked_at = 0.0
-
-    def snapshot(self) -> T_co:
-        """The version in use, as it was known ``refresh_s`` ago at most; blocks while one is loaded.
-
-        While Milvus is away, or the version in use is of another embedder, the one that is held stays.
-
-        Raises:
-            UnavailableError: none is held yet, and Milvus does not answer or the version in use is of another embedder
-                (code ``gallery-embedder``).
-        """
-        held = self._held
-        if held is None:
-            with self._lock:
-                return self._refreshed()
-        # whoever holds a version need not wait for the one who looks
-        if self._fresh() or not self._lock.acquire(blocking=False):
-            return held[1]
-        try:
-            return self._refreshed()
-        finally:
-            self._lock.release()
-
-    def _fresh(self) -> bool:
-        return self._clock() - self._looked_at < self._refresh_s
-
-    def _refreshed(self) -> T_co:
-        held = self._held
-        if held is not None and self._fresh():
-            return held[1]
-        try:
-            version = in_use(self._config)
-            if held is None or held[0] != version:
-                held = version, self._load(version) if version else self._none
-                log.info("gallery of public figures: version %s", version or "none")
-        except UnavailableError as error:
-            if held is None:
-                raise
-            log.warning("gallery of public figures: version %s stays: %s", held[0] or "none", error)
-        self._held, self._looked_at = held, self._clock()
-        return held[1]
-
-    def _load(self, version: str) -> T_co:
-        try:
-            gallery = read(self._config, version)
-        except GalleryError as error:
-            raise UnavailableError(f"gallery {version} was dropped meanwhile", code="gallery-moved") from error
-        if gallery.facts.embedder != self._embedder:
-            raise UnavailableError(
-                f"gallery {version} is of {gallery.facts.embedder}, faces are embedded by {self._embedder}: "
-                "build it anew with `overture gallery build`",
-                code="gallery-embedder",
-            )
-        return self._make(version, gallery.facts.threshold, gallery.facts.embedder, gallery.rows, gallery.vectors)
-
-
 def _all(config: MilvusConfig, version: str, more: Sequence[str]) -> tuple[GalleryFacts, list[dict[str, Any]]]:
     name = collection(version).name
     with client_of(config) as client:
         stored = _stored(client, version, "") if client.has_collection(name, timeout=TIMEOUT_S) else None
         if stored is None or stored.facts is None or not stored.complete:
             raise GalleryError(f"there is no finished gallery {version!r}; `overture gallery versions` lists them")
-        pages = client.query_iterator(
-            name, batch_size=_PAGE, output_fields=[*_FIELDS, *more], timeout=TIMEOUT_S, consistency_level="Strong"
-        )
-        found: list[dict[str, Any]] = []
-        while page := pages.next():
-            found += page
-        pages.close()
-    return stored.facts, found
+        return stored.facts, _pages(client, name, more)
+
+
+def _pages(client: MilvusClient, name: str, more: Sequence[str]) -> list[dict[str, Any]]:
+    pages = client.query_iterator(
+        name, batch_size=_PAGE, output_fields=[*_FIELDS, *more], timeout=TIMEOUT_S, consistency_level="Strong"
+    )
+    found: list[dict[str, Any]] = []
+    while page := pages.next():
+        found += page
+    pages.close()
+    return found
+
+
+def _require_still(config: MilvusConfig, before: str) -> None:
+    if (now := in_use(config)) != before:
+        raise GalleryError(f"gallery {now} came into use meanwhile: give the command again")
 
 
 def _stored(client: MilvusClient, version: str, current: str) -> StoredVersion:

@@ -130,14 +130,19 @@ async def erase_avatars(objects: ObjectStore, user: str, until: datetime) -> int
     """Remove a user's avatars up to ``until``; how many there were. May be repeated."""
     found = [event_id async for event_id in avatars(objects, user, until)]
     for event_id in found:
-        await _remove_folder(objects, avatar_folder(user, event_id))
-        # the receipt goes last: it alone says that there is an avatar
-        await objects.delete(_avatar_receipt(user, event_id))
+        await forget_avatar(objects, user, event_id)
     return len(found)
 
 
-async def sweep_avatars(objects: ObjectStore, user: str, keep: str) -> int:
-    """Remove what was stored of a user's avatars after they had been erased; how many objects.
+async def forget_avatar(objects: ObjectStore, user: str, event_id: str) -> None:
+    """Remove every object of one avatar; may be repeated, and ended at any place and begun again."""
+    await _remove_folder(objects, avatar_folder(user, event_id))
+    # the receipt goes last: it alone says that there is an avatar
+    await objects.delete(_avatar_receipt(user, event_id))
+
+
+async def unclaimed_avatars(objects: ObjectStore, user: str, keep: str) -> list[str]:
+    """Keys of what was stored of a user's avatars after they had been erased.
 
     A receipt is there before anything else of an avatar, and goes last.
 
@@ -146,9 +151,15 @@ async def sweep_avatars(objects: ObjectStore, user: str, keep: str) -> int:
         user: Whose avatars.
         keep: Event id of an avatar that stays although it has no receipt; empty: none does.
     """
-    folder = f"avatars/{user_token(user)}"
+    # listed before the receipts: an avatar that is accepted meanwhile has its receipt by then
+    stored = [each.key async for each in objects.walk(f"avatars/{user_token(user)}")]
     known = {each.key.rpartition("/")[2].removesuffix(".json") async for each in objects.walk(avatar_receipts(user))}
-    left = [each.key async for each in objects.walk(folder) if each.key.split("/")[2] not in known | {keep}]
+    return [key for key in stored if key.split("/")[2] not in known | {keep}]
+
+
+async def sweep_avatars(objects: ObjectStore, user: str, keep: str) -> int:
+    """Remove those, see `unclaimed_avatars`; how many objects."""
+    left = await unclaimed_avatars(objects, user, keep)
     for key in left:
         await objects.delete(key)
     return len(left)

@@ -15,6 +15,15 @@ from typing import Any, Protocol, cast
 
 from features.redis_client import RedisClient, redis_errors
 
+SWAP = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
+return 1
+"""
+LENT_S = 86_400
+"""How long the set of what is lent to somebody outlives their last case, seconds; longer than any lease in hand."""
+DROP = "return redis.call('GET', KEYS[1]) == ARGV[1] and redis.call('DEL', KEYS[1]) or 0"
+
 
 @dataclass(frozen=True)
 class Lease:
@@ -55,8 +64,8 @@ class Leases(Protocol):
         """Lend the case unless it is lent; the lease that holds now, the caller's or another's."""
         ...
 
-    async def put(self, place: Place, lease: Lease, seconds: int) -> None:
-        """Put the holder's own lease in place of the one before."""
+    async def swap(self, place: Place, held: Lease, lease: Lease, seconds: int) -> bool:
+        """Put ``lease`` in place of ``held``; False if that does not hold any more, and nothing was done."""
         ...
 
     async def read(self, places: Sequence[Place]) -> list[Lease | None]:
@@ -65,6 +74,10 @@ class Leases(Protocol):
 
     async def release(self, place: Place, moderator: str, skip_s: int) -> None:
         """Give a case back and do not offer it to the moderator again for ``skip_s`` seconds."""
+        ...
+
+    async def lent(self, moderator: str) -> int:
+        """How many cases the moderator holds and has not acted on; never fewer than were taken one after another."""
         ...
 
     async def skipped(self, review_id: str, moderator: str) -> bool:
@@ -92,11 +105,16 @@ class RedisLeases:
                 held = await self._client.get(key)
                 if held is not None:
                     return _unpacked(held)
+            await self._note(place, lease)
         return lease
 
-    async def put(self, place: Place, lease: Lease, seconds: int) -> None:
+    async def swap(self, place: Place, held: Lease, lease: Lease, seconds: int) -> bool:
+        said = self._client.eval(SWAP, 1, _lease_key(place), _packed(held), _packed(lease), str(seconds))
         with redis_errors(self._address):
-            await self._client.set(_lease_key(place), _packed(lease), ex=seconds)
+            swapped = bool(await cast(Awaitable[int], said))
+            if swapped:
+                await self._note(place, lease)
+        return swapped
 
     async def read(self, places: Sequence[Place]) -> list[Lease | None]:
         with redis_errors(self._address):
@@ -111,13 +129,41 @@ class RedisLeases:
             held = await self._client.get(_lease_key(place))
             # an action in settlement keeps its lease: nobody should be given the case meanwhile
             if held is not None and (lease := _unpacked(held)).moderator == moderator and not lease.event_id:
-                await self._client.delete(_lease_key(place))
+                await cast(Awaitable[int], self._client.eval(DROP, 1, _lease_key(place), held))
+                await cast(Awaitable[int], self._client.srem(_lent_key(moderator), _member(place)))
             if skip_s:
                 await self._client.set(_skip_key(place.review_id, moderator), b"1", ex=skip_s)
+
+    async def lent(self, moderator: str) -> int:
+        key = _lent_key(moderator)
+        with redis_errors(self._address):
+            members = [member.decode() for member in await cast(Awaitable[set[bytes]], self._client.smembers(key))]
+        leases = await self.read([_place(member) for member in members])
+        # a lease that has run out leaves its name in the set
+        gone = [
+            member
+            for member, lease in zip(members, leases, strict=True)
+            if lease is None or lease.moderator != moderator or lease.event_id
+        ]
+        if gone:
+            with redis_errors(self._address):
+                await cast(Awaitable[int], self._client.srem(key, *gone))
+        return len(members) - len(gone)
 
     async def skipped(self, review_id: str, moderator: str) -> bool:
         with redis_errors(self._address):
             return bool(await cast(Awaitable[int], self._client.exists(_skip_key(review_id, moderator))))
+
+    async def _note(self, place: Place, lease: Lease) -> None:
+        """Keep the set of what is lent to the moderator; what was acted on is not work in hand."""
+        key = _lent_key(lease.moderator)
+        pipe: Any = self._client.pipeline(transaction=False)
+        if lease.event_id:
+            pipe.srem(key, _member(place))
+        else:
+            pipe.sadd(key, _member(place))
+            pipe.expire(key, LENT_S)
+        await pipe.execute()
 
 
 def _lease_key(place: Place) -> str:
@@ -126,6 +172,19 @@ def _lease_key(place: Place) -> str:
 
 def _skip_key(review_id: str, moderator: str) -> str:
     return f"review:skip:{review_id}:{moderator}"
+
+
+def _lent_key(moderator: str) -> str:
+    return f"review:lent:{moderator}"
+
+
+def _member(place: Place) -> str:
+    return f"{place.review_id}:{place.seq}"
+
+
+def _place(member: str) -> Place:
+    review_id, _, seq = member.rpartition(":")
+    return Place(review_id, int(seq))
 
 
 def _packed(lease: Lease) -> bytes:

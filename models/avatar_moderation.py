@@ -9,6 +9,7 @@ reason                  rule             what is compared
 avatar-no-face          no_face          no face was found
 avatar-several-people   several_people   a second face, at least `background` times as large as the main
                                          one, of another person
+avatar-several-people   changing         likeness of the main face to that of an animation's first picture
 avatar-mirror           mirror           likeness of such a face to the main one: the same person twice
 avatar-public-figure    public_figure    likeness to the nearest public figure, less the gallery's threshold
 avatar-minor            minor            probability of being under the age limit
@@ -79,6 +80,7 @@ class Rule(NamedTuple):
 
 RULES = (
     Rule("avatar-mirror", "mirror", "mirror"),
+    Rule("avatar-several-people", "changing", "alike", rising=False),
     Rule("avatar-public-figure", "public_figure", "celebrity.margin"),
     Rule("avatar-minor", "minor", "child"),
     Rule("image-nsfw", "nudity", "nsfw"),
@@ -99,10 +101,17 @@ RULES = (
     Rule("avatar-aspect", "aspect", "aspect"),
 )
 _EITHER_WAY = frozenset({"face.yaw", "face.pitch", "face.roll"})
+_MISLEADING = (
+    (
+        frozenset({"avatar-dark", "avatar-face-small", "avatar-several-people"}),
+        frozenset({"avatar-drawing", "avatar-statue", "avatar-screen"}),
+    ),
+    (frozenset({"avatar-drawing"}), frozenset({"avatar-minor", "avatar-statue"})),
+    (frozenset({"avatar-code", "avatar-screenshot"}), frozenset({"avatar-drawing"})),
+)
+"""What is refused for one of the first says nothing certain of the second."""
 UNUSABLE = frozenset(
-    {
-        *("avatar-face-small", "avatar-blurred", "avatar-dark", "avatar-occluded", "avatar-turned", "avatar-drawing"),
-    }
+    {"avatar-face-small", "avatar-blurred", "avatar-dark", "avatar-occluded", "avatar-turned", "avatar-drawing"}
 )
 """Rejections after which the face's vector says nothing of an account's owner."""
 
@@ -122,6 +131,7 @@ class Rules:
     several_people: Mode = "reject"
     background: float = 0.5
     mirror: Graded = Graded(0.95, 0.95, "review")
+    changing: Graded = Graded(0.9, 0.9, "review")
     public_figure: Graded = Graded(-0.01, 0.0)
     minor: Graded = Graded(0.3, 0.8, "review")
     nudity: Graded = Graded(0.5, 0.8)
@@ -186,6 +196,8 @@ class Evidence:
         celebrity: Greatest likeness to a public figure, -1..1; None when not compared.
         celebrity_threshold: Likeness from which the gallery says it is the same person; None when not compared.
         heads: Name and score of each further head; told, never judged.
+        alike: Likeness of the main face to that of an animation's first picture, -1..1; None for the first picture,
+            and when faces were not compared.
 
     Raises:
         ValueError: A side of zero, or a number that is not finite.
@@ -202,6 +214,7 @@ class Evidence:
     celebrity: float | None = None
     celebrity_threshold: float | None = None
     heads: tuple[tuple[str, float], ...] = ()
+    alike: float | None = None
 
     def __post_init__(self) -> None:
         if self.width_px < 1 or self.height_px < 1:
@@ -252,7 +265,7 @@ def judge(evidence: Evidence, rules: Rules) -> Verdict:
     if evidence.celebrity is not None and evidence.celebrity_threshold is not None:
         scores["celebrity.margin"] = evidence.celebrity - evidence.celebrity_threshold
     scores = {name: round(value, DIGITS) + 0.0 for name, value in scores.items()}
-    findings = [*_counted(people, rules), *_graded(scores, rules)]
+    findings = _told(*_counted(people, rules), *_graded(scores, rules))
     outcomes: list[Outcome] = [found.outcome for found in findings]
     decision: Outcome = max(outcomes, key=_SEVERITY.__getitem__, default="approve")
     codes = dict.fromkeys(found.code for found in findings if found.outcome == decision)
@@ -295,6 +308,15 @@ def strictest(verdicts: Sequence[Verdict]) -> tuple[int, Verdict]:
     return index, Verdict(found.decision, reasons, found.scores, found.proposed, found.uncertainty, usable)
 
 
+def _told(*findings: _Finding) -> list[_Finding]:
+    """Without what is said for want of light or size, or of a drawing: wrong words beside the right ones mislead."""
+    refused = {found.code for found in findings if found.outcome == "reject"}
+    untold: frozenset[str] = frozenset()
+    for codes, doubtful in _MISLEADING:
+        untold |= doubtful if codes & refused else frozenset()
+    return [found for found in findings if found.code not in untold]
+
+
 def _counted(people: int, rules: Rules) -> Iterator[_Finding]:
     if people == 0 and rules.no_face != "off":
         yield _Finding(rules.no_face, "avatar-no-face", 1.0)
@@ -322,8 +344,10 @@ def _reached(value: float, threshold: float, *, rising: bool) -> bool:
 
 
 def _spoils(found: _Finding) -> bool:
-    # of a child no vector is kept, however uncertain the estimate
-    return found.code == "avatar-minor" or (found.outcome == "reject" and found.code in UNUSABLE)
+    # of a child no vector is kept, however uncertain the estimate, and none of one face for two people's account
+    return found.code in ("avatar-minor", "avatar-several-people") or (
+        found.outcome == "reject" and found.code in UNUSABLE
+    )
 
 
 def _measured(evidence: Evidence) -> dict[str, float]:
@@ -340,6 +364,7 @@ def _measured(evidence: Evidence) -> dict[str, float]:
         "child": evidence.child,
         "celebrity": evidence.celebrity,
         "celebrity.threshold": evidence.celebrity_threshold,
+        "alike": evidence.alike,
     }
     return scores | {name: value for name, value in single.items() if value is not None}
 

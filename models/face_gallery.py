@@ -195,3 +195,23 @@ def likeness_of(product: float) -> float:
 
 EMPTY = GallerySnapshot(NO_GALLERY, 1.0, "", (), np.zeros((0, 0), np.float32))
 """What there is before any gallery was built: nobody is in it."""
+
+
+class FaceGallery(Protocol):
+    """The gallery of public figures, as it is now."""
+
+    def snapshot(self) -> GallerySnapshot:
+        """The version in use; blocks while one is loaded.
+
+        Raises:
+            UnavailableError: none could be loaded yet.
+        """
+        ...
+
+
+class NoGallery:
+    """What is compared with where faces are not to be compared: nobody."""
+
+    def snapshot(self) -> GallerySnapshot:
+        """`EMPTY`, whatever was built."""
+        return EMPTY

@@ -9,7 +9,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -18,6 +19,9 @@ from schemas.review import ReviewAudited
 
 SYSTEM = "system:"
 """How the names of those begin who are no persons."""
+SAID = ("approve", "reject", "escalate")
+"""Entries of a vote that counts; those of what came of one name it first in their detail."""
+Event = tuple[str, str, datetime, str]
 GENESIS = "0" * 64
 """What the first entry names as the hash of the one before."""
 
@@ -106,39 +110,48 @@ def verify(log: Iterable[ReviewAudited]) -> Verdict:
     later, and is a break otherwise. What the system itself did may come out otherwise the second time: the topics that
     it reads are mixed anew.
     """
-    chain: list[ReviewAudited] = []
-    beside: list[ReviewAudited] = []
-    repeats = 0
+    known: dict[str, ReviewAudited] = {}
+    after: dict[str, str] = {}
+    repeats, tip = 0, GENESIS
     for entry in log:
-        found = _place(chain, entry)
-        if found == "repeat" or (found == "fork" and entry in beside):
-            repeats += 1
-        elif found == "next":
-            chain.append(entry)
-        elif found == "fork":
-            beside += chain[entry.seq - 1 :]
-            del chain[entry.seq - 1 :]
-            chain.append(entry)
-        else:
-            return Verdict(len(chain), repeats, len(beside), _head(chain), found)
+        wrong = _wrong(known, entry)
+        if wrong:
+            chain = _chain(known, tip)
+            return Verdict(len(chain), repeats, len(known) - len(chain), _head(chain), wrong)
+        repeats += entry.hash in known
+        known[entry.hash] = entry
+        after[entry.previous_hash] = tip = entry.hash
+    # the last one written may be a repeat of what goes on further
+    while tip in after:
+        tip = after[tip]
+    chain = _chain(known, tip)
     told = {_event(entry) for entry in chain}
-    lost = next((entry for entry in beside if not _is_system(entry) and _event(entry) not in told), None)
+    reasons = {_event(entry): entry.detail for entry in chain if entry.what in SAID}
+    beside = known.keys() - {entry.hash for entry in chain}
+    by_people = (known[each] for each in known if each in beside and not _is_system(known[each]))
+    lost = next((each for each in by_people if not _is_told(each, told, reasons)), None)
     broken = "" if lost is None else f"entry {lost.seq} ({lost.event_id}) was replaced by another"
     return Verdict(len(chain), repeats, len(beside), _head(chain), broken)
 
 
-def _place(chain: list[ReviewAudited], entry: ReviewAudited) -> str:
-    """``next``, ``repeat``, ``fork``, or what is wrong."""
+def _wrong(known: Mapping[str, ReviewAudited], entry: ReviewAudited) -> str:
+    """Why the entry cannot stand after those; empty: it can."""
     name = f"entry {entry.seq} ({entry.event_id})"
     if digest(entry) != entry.hash:
         return f"{name} was changed: its hash does not fit what it says"
-    if not 1 <= entry.seq <= len(chain) + 1:
-        return f"{name} does not follow entry {len(chain)}: something is missing between them"
-    if entry.seq <= len(chain) and chain[entry.seq - 1] == entry:
-        return "repeat"
-    if entry.previous_hash != (chain[entry.seq - 2].hash if entry.seq > 1 else GENESIS):
-        return f"{name} is not chained to the entry before it"
-    return "next" if entry.seq == len(chain) + 1 else "fork"
+    before = known.get(entry.previous_hash)
+    if (before is None) != (entry.previous_hash == GENESIS) or entry.seq != (before.seq if before else 0) + 1:
+        return f"{name} is not chained to the entry before it: one is missing, or was put in"
+    return ""
+
+
+def _chain(known: Mapping[str, ReviewAudited], tip: str) -> list[ReviewAudited]:
+    """The entries up to ``tip``, the first first."""
+    found = []
+    while tip != GENESIS:
+        found.append(known[tip])
+        tip = known[tip].previous_hash
+    return found[::-1]
 
 
 def _head(chain: list[ReviewAudited]) -> Head:
@@ -149,6 +162,12 @@ def _is_system(entry: ReviewAudited) -> bool:
     return entry.moderator.startswith(SYSTEM)
 
 
-def _event(entry: ReviewAudited) -> tuple[str, str, datetime]:
-    """Not what came of it: told again, a vote may meet a case that was withdrawn meanwhile."""
-    return entry.review_id, entry.moderator, entry.occurred_at
+def _event(entry: ReviewAudited) -> Event:
+    """What somebody did, not what came of it: told again, a vote may meet a case that was withdrawn meanwhile."""
+    action = entry.what if entry.what in SAID else re.split("[:,]", entry.detail)[0]
+    return entry.review_id, entry.moderator, entry.occurred_at, action
+
+
+def _is_told(entry: ReviewAudited, told: Set[Event], reasons: Mapping[Event, str]) -> bool:
+    event = _event(entry)
+    return event in told and (entry.what not in SAID or reasons.get(event, entry.detail) == entry.detail)

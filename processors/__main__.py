@@ -8,7 +8,9 @@ from typing import Annotated
 
 import typer
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 from rich.console import Console
+from rich.markup import escape
 
 from processors.commands import (
     backfill,
@@ -206,8 +208,8 @@ def show_settings() -> None:
 
 
 def _print_setting(variable: str, value: object, meaning: str | None) -> None:
-    out.print(f"[bold]{variable}[/] = {value}", soft_wrap=True, highlight=False)
-    out.print(f"    {meaning or ''}", soft_wrap=True, highlight=False)
+    out.print(f"[bold]{variable}[/] = {escape(str(value))}", soft_wrap=True, highlight=False)
+    out.print(f"    {meaning or ''}", soft_wrap=True, highlight=False, markup=False)
 
 
 def main() -> None:
@@ -217,6 +219,12 @@ def main() -> None:
     except AppError as error:
         Console(stderr=True).print(f"[red]{error.code}[/]: {error}", soft_wrap=True)
         sys.exit(1)
+    except SettingsError as error:
+        words = (
+            f"settings: {error}: what is no plain word or number is written as JSON, such as '[0.45, 0.2, \"reject\"]'"
+        )
+        Console(stderr=True).print(words, soft_wrap=True, markup=False)
+        sys.exit(2)
     except ValidationError as error:
         for each in error.errors(include_url=False, include_input=False):
             place = "__".join(str(part) for part in each["loc"]).upper()

@@ -13,7 +13,6 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +22,7 @@ from features.ports import ObjectStore
 from models.content_moderation import Evidence, Rules, Verdict, judge
 from models.face_detection import Face, FaceDetector
 from models.face_embedding import FaceEmbedder
-from models.face_gallery import GallerySnapshot
+from models.face_gallery import EMPTY, FaceGallery, GallerySnapshot
 from models.media.analysis import from_blob
 from models.media.facts import Arrays
 from models.media.thumbnail import THUMBNAIL_TYPE, picture
@@ -54,18 +53,6 @@ EMBEDDED_CHARS = 4000
 
 EXCERPT_CHARS = 2000
 """Characters of the text in question that a person who reviews gets to see."""
-
-
-class Gallery(Protocol):
-    """The gallery of public figures, as it is now."""
-
-    def snapshot(self) -> GallerySnapshot:
-        """The version in use; blocks while one is loaded.
-
-        Raises:
-            UnavailableError: none could be loaded yet.
-        """
-        ...
 
 
 @dataclass(frozen=True)
@@ -99,7 +86,7 @@ class Looked:
 
     Attributes:
         evidence: What the rules look at.
-        gallery: Version of the gallery of public figures.
+        gallery: Version of the gallery of public figures; ``none`` too where there was no picture to compare.
         pictures: What a person should look at, WebP: the frame that scores highest for nudity, and that in which the
             public figure who is most alike is seen first.
         excerpt: The text that scores highest; empty without one.
@@ -117,7 +104,7 @@ async def content_moderation(
     *,
     objects: ObjectStore,
     judges: Judges,
-    gallery: Gallery,
+    gallery: FaceGallery,
     moderation_rules: Rules,
     offload: Offload,
 ) -> list[Emit]:
@@ -173,11 +160,12 @@ async def _request(
     )
 
 
-def _look(event: MediaAnalysed, blob: bytes | None, judges: Judges, gallery: Gallery) -> Looked:
+def _look(event: MediaAnalysed, blob: bytes | None, judges: Judges, gallery: FaceGallery) -> Looked:
     """Everything that the rules look at."""
-    people = gallery.snapshot()
     arrays = None if blob is None else from_blob(blob).arrays
     frames = None if arrays is None or not len(arrays["frames"]) else arrays["frames"]
+    # what shows nobody need not wait for a gallery that is away
+    people = EMPTY if frames is None else gallery.snapshot()
     nsfw = () if frames is None else tuple(judges.nsfw.score(frames).tolist())
     faces, seen = (0, ()) if arrays is None else _people(arrays, judges, people)
     said = dict(_pieces(event))

@@ -197,8 +197,12 @@ def catalogue_change(status: MediaStatus) -> ItemChanged | None:
 
 
 def moot_review(status: MediaStatus, fact: Fact) -> ReviewActed | None:
-    """The end of the review of an upload that is deleted; None if it is not, or if nobody was asked about it."""
-    asked = any(entry.stage == MODERATION and entry.state == "review" for entry in status.timeline)
+    """The end of the review of an upload that is deleted; None if it is not, or if nobody was asked about it.
+
+    An upload may have been judged anew since somebody was asked: an erasure forgets the case whether it was or not.
+    """
+    judged = {entry.state for entry in status.timeline if entry.stage == MODERATION and entry.state != FAILED}
+    asked = bool(judged) if status.erased else "review" in judged
     if status.state != "deleted" or not asked or isinstance(fact, ReviewDecided):
         return None
     withdrawn = next(entry for entry in status.timeline if entry.stage == WITHDRAWAL)

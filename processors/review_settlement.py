@@ -6,17 +6,21 @@ stores    its state topic
 
 The audit log is written first, the case last: a crash in between tells the same again, and ``models.review_audit``
 says what of that a check lets through. Everything happens in one partition, since the log is one chain.
+
+Closed cases are forgotten some weeks later, by the times of the facts: longer than the topics keep what made them, so
+that no replay opens one again. The one with the newest entry of the log stays, for the next entry is chained to it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from weakref import WeakKeyDictionary
 
 from models.review_audit import Entry, Head, chained
 from models.review_queue import OPEN, Settled, act, ask, ask_in_vain, blank, erase, without_members
+from models.review_retention import ClosedCases, last_heard
 from processors.runtime.processor import Emit, Received, State, capability
 from schemas.ids import stable_id
 from schemas.review import ReviewActed, ReviewAudited, ReviewCase, ReviewDecided, ReviewRequested
@@ -35,11 +39,15 @@ class Memory:
         newest: Review id of the case that holds the newest entry of the log; empty: there is none.
         head: That entry.
         cases: Subject -> review ids of cases about it that are, or were lately, open.
+        closed: Cases to be forgotten one day.
+        latest: Newest time that any fact has named; None: there was none.
     """
 
     newest: str = ""
     head: Head = field(default_factory=Head)
     cases: dict[Subject, set[str]] = field(default_factory=dict)
+    closed: ClosedCases = field(default_factory=ClosedCases)
+    latest: datetime | None = None
 
     @classmethod
     def of(cls, state: State) -> Memory:
@@ -51,7 +59,14 @@ class Memory:
                 found.newest, found.head = review_id, Head(record.audit_seq, record.audit_hash)
             if record.state in OPEN and record.request is not None:
                 found.cases.setdefault(_subject(record.request), set()).add(review_id)
+            found.closed.note(record)
+            found.hear(last_heard(record))
         return found
+
+    def hear(self, at: datetime) -> datetime:
+        """The newest time, now that ``at`` was named too."""
+        self.latest = max(self.latest or at, at)
+        return self.latest
 
     def holds(self, state: State) -> bool:
         """Whether the state has what was emitted last; it has not where that could not be published."""
@@ -70,7 +85,9 @@ _memories: WeakKeyDictionary[State, Memory] = WeakKeyDictionary()
     state=REVIEW_CASE,
     batch=True,
 )
-async def review_settlement(events: Sequence[Received[ReviewRequested | ReviewActed]], *, state: State) -> list[Emit]:
+async def review_settlement(
+    events: Sequence[Received[ReviewRequested | ReviewActed]], *, state: State, review_kept: timedelta
+) -> list[Emit]:
     """Turns requests and moderators' votes into decisions, and audits every step."""
     memory = _memories.get(state)
     if memory is None or not memory.holds(state):
@@ -84,7 +101,8 @@ async def review_settlement(events: Sequence[Received[ReviewRequested | ReviewAc
             desk.erase(fact)
         else:
             desk.take(act(desk.case(fact), fact))
-    return desk.emits()
+        memory.hear(fact.produced_at if isinstance(fact, ReviewRequested) else fact.occurred_at)
+    return desk.emits(review_kept)
 
 
 class _Desk:
@@ -152,12 +170,18 @@ class _Desk:
         if step.decided is not None:
             self._decided.append(step.decided)
 
-    def emits(self) -> list[Emit]:
-        """What is to be published, the state last."""
+    def emits(self, kept: timedelta) -> list[Emit]:
+        """What is to be published, the state last; then closed cases older than ``kept`` go."""
+        for case in self._cases.values():
+            self._memory.closed.note(case)
+        latest = self._memory.latest
+        old = [] if latest is None else self._memory.closed.before(latest - kept, self._known, self._memory.newest)
         return [
             *(Emit(REVIEW_AUDITED, entry.review_id, entry) for entry in self._audit),
             *(Emit(REVIEW_DECIDED, each.subject_id, each, stage=1) for each in self._decided),
             *(Emit(REVIEW_CASE, review_id, case, stage=2) for review_id, case in self._cases.items()),
+            # the head of the log may have passed from one of them to a case of this batch
+            *(Emit(REVIEW_CASE, review_id, None, stage=3) for review_id in old),
         ]
 
     def _supersede(self, request: ReviewRequested) -> None:

@@ -49,8 +49,10 @@ async def user_erasure(
     event: UserErased, *, objects: ObjectStore, upload_log: UploadLog, erasure_settle: timedelta
 ) -> list[Emit]:
     """Withdraws a user's uploads for erasure and removes the avatars."""
-    # a request that was being accepted when the erasure was asked for has ended by then, one way or the other
-    await asyncio.sleep(max(0.0, (event.occurred_at + erasure_settle - datetime.now(UTC)).total_seconds()))
+    # a request that was being accepted when the erasure was asked for has ended by then, one way or the other;
+    # the clock of whoever asked may be fast
+    left = min(erasure_settle, event.occurred_at + erasure_settle - datetime.now(UTC))
+    await asyncio.sleep(max(0.0, left.total_seconds()))
     media = await upload_log.media_of(event.user_id, event.occurred_at)
     async for media_id in claimed(objects, event.user_id, event.occurred_at):
         if not await forget_unaccepted(objects, event.user_id, media_id):

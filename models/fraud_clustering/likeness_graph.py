@@ -121,7 +121,7 @@ class LikenessGraph:
         touched |= added
         for row, (found, dots) in zip(rows, self._alike(places), strict=True):
             self._keep(row, found, dots)
-            key = (dots << TIE_BITS) | self._ties[row]
+            key = (dots.astype(np.int64) << TIE_BITS) | self._ties[row]
             wanted = key > self._weakest[found]
             for other, each in zip(found[wanted].tolist(), key[wanted].tolist(), strict=True):
                 if other not in added:
@@ -140,7 +140,7 @@ class LikenessGraph:
 
     def _keep(self, row: int, found: Ints, dots: Ints) -> None:
         """Link a row to the nearest of all that are alike to it."""
-        keys = (dots << TIE_BITS) | self._ties[found]
+        keys = (dots.astype(np.int64) << TIE_BITS) | self._ties[found]
         if len(found) > self._most:
             nearest = np.argpartition(keys, -self._most)[-self._most :]
             found, keys = found[nearest], keys[nearest]
@@ -160,7 +160,8 @@ class LikenessGraph:
             asked = rows[first : first + _BLOCK]
             found = [self._tile(asked, start) for start in range(0, len(self.links), _TILE)]
             block, others, dots = (np.concatenate(parts) for parts in zip(*found, strict=True))
-            order = np.lexsort((others, block))
+            # rows grow from tile to tile and within each, so keeping their order is enough
+            order = np.argsort(block, kind="stable")
             ends = np.searchsorted(block[order], np.arange(1, len(asked)))
             yield from zip(np.split(others[order], ends), np.split(dots[order], ends), strict=True)
 
@@ -168,11 +169,9 @@ class LikenessGraph:
         """Places in ``asked``, rows alike to these from ``start`` on, and their inner products."""
         held = self._vectors[start : min(start + _TILE, len(self.links))]
         products = self._vectors[asked] @ held.T
-        block, others = np.divmod(np.flatnonzero(products >= self._least), len(held))
-        dots = products[block, others].astype(np.int64)
-        others = others + start
-        apart = asked[block] != others
-        return block[apart], others[apart], dots[apart]
+        products[asked[:, None] == np.arange(start, start + len(held))] = 0.0
+        block, others = np.nonzero(products >= self._least)
+        return block.astype(np.int16), (others + start).astype(np.int32), products[block, others].astype(np.int32)
 
 
 def likeness(key: int) -> int:

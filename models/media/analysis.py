@@ -27,7 +27,7 @@ from models.media.fork_client import ForkServer, Outcome
 from models.media.limits import LIMITS, Limits
 from schemas.errors import REJECTION_CODES, BadMediaError, BugError, UnavailableError
 
-ANALYSER_VERSION = "2"
+ANALYSER_VERSION = "3"
 """Changes whenever the same file may give another result; part of every blob."""
 
 _METADATA_KEY = "analysis"

@@ -22,12 +22,12 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from models.media.analysers.base import FrameView
-from models.media.analysers.samples import CandidateStore, finished
+from models.media.analysers.samples import finished
 from models.media.embedded_text import embedded_text
 from models.media.facts import EmbeddedText, Facts, Findings, complete
 from models.media.limits import LIMITS, Limits
 from models.media.rejection import RejectedMediaError
+from models.media.unlike_frames import UnlikeFrames
 
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "HEIF")
 # what Pillow's parsers raise on broken input, besides OSError
@@ -37,6 +37,8 @@ _OTHER_TYPES = (
     *(b"\0\0\0\x0cjP", b"ID3", b"OggS", b"fLaC", b"\x1a\x45\xdf\xa3", b"\xff\xfb", b"\xff\xf3", b"\x7fELF"),
 )
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+_STRIP = 64
+"""Rows of a picture that are copied at a time."""
 _EXIF_ORIENTATION = 0x0112
 _EXIF_TEXT = {0x010E: "description", 0x013B: "artist", 0x8298: "copyright"}
 # orientation -> (mirror left to right first, counter-clockwise quarter turns)
@@ -119,15 +121,13 @@ def _decode(image: Image.Image, limits: Limits) -> Findings:
     mirror, turns = _orientation(image)
     # a JPEG of several pictures (MPO, motion photo) is one photograph
     animated = picture_format in ("gif", "webp", "png") and bool(getattr(image, "is_animated", False))
-    store = CandidateStore(64, 0)
+    store = UnlikeFrames()
     ends = _read_frames(image, store, limits, single=not animated)
     end_ms = ends[-1]
     shots = np.array([[0, end_ms]], dtype=np.int64)
-    most = limits.picture_max_samples
-    wanted = [end_ms * (i + 0.5) / most for i in range(most)] if len(ends) > 1 else [0.0]
     starts = np.array(store.times)
-    chosen = sorted({int(np.searchsorted(starts, instant, side="right")) - 1 for instant in wanted})
-    frames = [store.views[i].image for i in chosen]
+    chosen = store.chosen(limits.picture_max_samples)
+    frames = [store.images[i] for i in chosen]
     upright = [finished(np.fliplr(frame) if mirror else frame, turns) for frame in frames]
     facts = Facts(
         kind="picture",
@@ -154,11 +154,11 @@ def _decode(image: Image.Image, limits: Limits) -> Findings:
     return Findings(facts, arrays, _text(image, limits))
 
 
-def _read_frames(image: Image.Image, store: CandidateStore, limits: Limits, *, single: bool) -> list[int]:
+def _read_frames(image: Image.Image, store: UnlikeFrames, limits: Limits, *, single: bool) -> list[int]:
     """Go through the frames once. Returns the end of each in ms (0 for a still picture)."""
     if single:
         image.draft("RGB", _least_size(image, limits))
-        store.add(FrameView.made(0, to_rgb(image, limits.frame_long_side)))
+        store.add(0, to_rgb(image, limits.frame_long_side))
         return [0]
     now, pixels, ends = 0, 0, []
     for number in range(limits.picture_max_frames + 1):
@@ -173,7 +173,7 @@ def _read_frames(image: Image.Image, store: CandidateStore, limits: Limits, *, s
         pixels += image.width * image.height
         if pixels > limits.picture_animation_pixels:
             raise RejectedMediaError("media-limit", f"more than {pixels} pixels in {number + 1} frames")
-        store.add(FrameView.made(now, to_rgb(image, limits.frame_long_side)))
+        store.add(now, to_rgb(image, limits.frame_long_side))
         # browsers show frames of 0 or 10 ms for 100 ms
         shown = int(image.info.get("duration") or 0)
         now += shown if 10 < shown < 600_000 else 100
@@ -232,7 +232,18 @@ def to_rgb(image: Image.Image, long_side: int) -> NDArray[np.uint8]:
         plain = image.convert("RGB")
     plain = _shrunk(plain, long_side)
     # convert() copies a picture that is RGB already
-    return _fit(np.asarray(plain if plain.mode == "RGB" else plain.convert("RGB")), long_side)
+    return _fit(_pixels(plain if plain.mode == "RGB" else plain.convert("RGB")), long_side)
+
+
+def _pixels(image: Image.Image) -> NDArray[np.uint8]:
+    """An RGB picture as uint8 [height, width, 3], strip by strip: as a whole it would be in memory two times more on
+    the way, and a new process pays for each page that it touches."""
+    width, height = image.size
+    pixels = np.empty((height, width, 3), np.uint8)
+    for top in range(0, height, _STRIP):
+        bottom = min(height, top + _STRIP)
+        pixels[top:bottom] = np.asarray(image.crop((0, top, width, bottom)))
+    return pixels
 
 
 def _shrunk(image: Image.Image, long_side: int) -> Image.Image:

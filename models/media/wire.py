@@ -54,12 +54,12 @@ def _write_all(fd: int, data: bytes | memoryview) -> None:
         view = view[os.write(fd, view) :]
 
 
-def read_result(data: bytearray) -> tuple[dict[str, Any], Arrays]:
+def read_result(data: bytearray | memoryview) -> tuple[dict[str, Any], Arrays]:
     """Take the bytes of one child apart.
 
     Returns:
-        The JSON object and the arrays (all of ``ARRAYS``, or none for a message without arrays),
-        which own their memory.
+        The JSON object and the arrays (all of ``ARRAYS``, or none for a message without arrays). Those of single
+        bytes keep ``data`` in memory, the others own theirs.
 
     Raises:
         BadResultError: Anything is not as ``write_findings`` would have written it.
@@ -99,7 +99,8 @@ def _read_arrays(described: Any, body: memoryview) -> Arrays:
         if count * np.dtype(spec.dtype).itemsize > len(body):
             raise BadResultError(f"{name} is longer than the result")
         part = np.frombuffer(body, dtype=spec.dtype, count=count).reshape(shape)
-        arrays[name] = part.copy()
+        # single bytes lie well anywhere, and the frames are most of a result
+        arrays[name] = part if part.itemsize == 1 else part.copy()
         body = body[part.nbytes :]
     if body:
         raise BadResultError("bytes after the last array")

@@ -167,8 +167,10 @@ def main(control_fd: int, entry: str) -> None:
     network = sandbox.isolate_network()
     control = socket.socket(fileno=control_fd)
     work = load_entry(entry)
+    sandbox.prepare()
     # objects of the warm interpreter stay out of collections, so their pages stay shared
     gc.collect()
+    sandbox.release_freed_memory()
     gc.freeze()
     hello = {"network_namespace": network, "landlock_abi": sandbox.landlock_abi()}
     control.send(json.dumps(hello).encode())

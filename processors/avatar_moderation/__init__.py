@@ -21,12 +21,13 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from features.ownership import avatar_derived_folder, missing_avatar
+from features.ownership import avatar_derived_folder, forget_avatar, missing_avatar
 from features.ports import ObjectStore
 from models import avatar_pictures
 from models.avatar_moderation import Rules, Verdict, borders
+from models.face_gallery import FaceGallery
 from models.media.analysis import Analysis, MediaAnalyser
-from processors.avatar_moderation.evidence import AvatarSkills, FaceGallery, Judged, judge_pictures
+from processors.avatar_moderation.evidence import AvatarSkills, Judged, judge_pictures
 from processors.avatar_moderation.policy import AvatarPolicy
 from processors.runtime.processor import Emit, Offload, capability
 from schemas.common import Decision, Likeness, ObjectRef, Reason
@@ -65,6 +66,8 @@ async def avatar_moderation(
         analysis = await _analysed(event, objects, analyser, avatar_policy, offload)
     except BadMediaError as error:
         if error.code == ERASED:
+            # what an attempt before this one stored after the erasure had gone by
+            await forget_avatar(objects, event.user_id, event.event_id)
             log.info("not judged: the avatar was erased")
             return []
         return _emits(event, _unreadable(event, error, version), _face(event))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,18 +34,6 @@ BESIDE = 1
 """Threads beside the one that works on a picture: no more than two things can be done at a time."""
 NEAREST = 3
 """Public figures named beside a verdict."""
-
-
-class FaceGallery(Protocol):
-    """Public figures."""
-
-    def snapshot(self) -> GallerySnapshot:
-        """The gallery in use; blocks while one is loaded.
-
-        Raises:
-            UnavailableError: none can be had.
-        """
-        ...
 
 
 @dataclass(frozen=True)
@@ -167,7 +155,8 @@ def judge_pictures(
     frames = analysis.arrays["frames"]
     size = analysis.facts.width, analysis.facts.height
     seen = [look_at(frame, skills, allowed, gallery, policy.rules) for frame in frames]
-    verdicts = [judge(evidence(size, each, gallery, allowed), policy.rules) for each in seen]
+    known = [replace(evidence(size, each, gallery, allowed), alike=_alike(seen[0], each)) for each in seen]
+    verdicts = [judge(each, policy.rules) for each in known]
     number, verdict = strictest(verdicts)
     faces, vectors = seen[number].faces, seen[0].faces.vectors
     return Judged(
@@ -259,6 +248,11 @@ def _about(
         () if gallery is None or vectors is None else _nearest(gallery.match(vectors, NEAREST)),
         heads,
     )
+
+
+def _alike(first: Looked, other: Looked) -> float | None:
+    one, two = first.faces.vectors, other.faces.vectors
+    return None if other is first or one is None or two is None else float(one[0] @ two[0])
 
 
 def _others(shares: Sequence[float], vectors: Vector | None) -> list[OtherFace]:

@@ -3,7 +3,7 @@
 consumes  user.face.embedded.v1
 produces  fraud.ring.suspected.v1, review.item.requested.v1, fraud.face.kept.v1 (its state)
 models    `fraud_clustering`
-stores    nothing: vectors of users' faces are in these two topics only, and for the window only
+stores    nothing: vectors of users' faces are in these two topics, and those of its retries and dead letters, only
 
 The rings that stand are a function of the newest face of each account within the window, and the window ends at the
 newest event seen: whatever the order of the events, the batches, repeats and crashes, the same rings stand in the end.
@@ -17,13 +17,13 @@ from collections.abc import Sequence
 
 from processors.fraud_clustering.desk import RingDesk
 from processors.runtime.processor import Emit, Offload, Received, State, capability
-from schemas.topics import FACE_EMBEDDED, FACE_KEPT, REVIEW_ACTED, REVIEW_REQUESTED, RING_SUSPECTED
+from schemas.topics import FACE_EMBEDDED, FACE_KEPT, REVIEW_REQUESTED, RING_SUSPECTED
 from schemas.user import FaceEmbedded
 
 
 @capability(
     consumes=(FACE_EMBEDDED,),
-    produces=(RING_SUSPECTED, REVIEW_REQUESTED, REVIEW_ACTED, FACE_KEPT),
+    produces=(RING_SUSPECTED, REVIEW_REQUESTED, FACE_KEPT),
     weight="thread",
     batch=True,
     gather=(FACE_EMBEDDED,),

@@ -18,7 +18,7 @@ import structlog
 
 from models.fraud_clustering.rings import FaceRings, Ring, Rules, vector_of
 from processors.fraud_clustering.keeping import after, face_of, times, within
-from processors.fraud_clustering.saying import dissolved, moot, review, same, suspected
+from processors.fraud_clustering.saying import dissolved, review, same, suspected
 from processors.runtime.processor import Emit, Offload, State
 from processors.runtime.ring_metrics import FACES_HELD, RINGS_STANDING
 from schemas.errors import BadEventError
@@ -127,7 +127,6 @@ class _Held:
         self._take(changes)
         news = self._news()
         asked = self._questions(news) if self._reviewed else []
-        asked += [moot(each) for each in news if each.state == "dissolved" and self._reviewed]
         for record in news:
             if record.state == "suspected":
                 self._told[record.ring_id] = record

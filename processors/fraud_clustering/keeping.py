@@ -18,11 +18,16 @@ def after(before: FaceKept, event: FaceEmbedded) -> FaceKept:
     face, erased_at = before.face, before.erased_at
     if event.erased:
         erased_at = max(erased_at or event.occurred_at, event.occurred_at)
-    elif face is None or (face.occurred_at, face.event_id) < (event.occurred_at, event.event_id):
+    elif face is None or _order(face) < _order(event):
         face = event
     if face is not None and erased_at is not None and face.occurred_at <= erased_at:
         face = None
     return replace(before, face=face, erased_at=erased_at)
+
+
+def _order(face: FaceEmbedded) -> tuple[datetime, bool, str]:
+    """Of two judgements of one avatar the one that forgets goes before: matching was turned off in between."""
+    return face.occurred_at, not face.vector, face.event_id
 
 
 def within(kept: FaceKept, now: datetime, window: timedelta) -> FaceKept | None:

@@ -11,8 +11,8 @@ from schemas.common import Reason
 from schemas.errors import REJECTION_CODES
 from schemas.fraud import RingSuspected
 from schemas.ids import stable_id
-from schemas.review import ReviewActed, ReviewRequested
-from schemas.topics import REVIEW_ACTED, REVIEW_REQUESTED
+from schemas.review import ReviewRequested
+from schemas.topics import REVIEW_REQUESTED
 
 REASON = "fraud-ring"
 
@@ -52,26 +52,12 @@ def same(one: RingSuspected, other: RingSuspected) -> bool:
     return replace(one, event_id="", occurred_at=other.occurred_at) == replace(other, event_id="")
 
 
-def moot(gone: RingSuspected) -> Emit:
-    """Nobody needs to look at a ring that stands no longer."""
-    review_id = _review_id(gone.ring_id)
-    acted = ReviewActed(
-        event_id=stable_id("review-withdrawn", gone.event_id),
-        occurred_at=gone.occurred_at,
-        review_id=review_id,
-        moderator="system:fraud_clustering",
-        action="withdraw",
-    )
-    return Emit(REVIEW_ACTED, review_id, acted)
-
-
-def _review_id(ring_id: str) -> str:
-    return stable_id("review", "ring", ring_id)
-
-
 def review(ring: Ring, record: RingSuspected) -> Emit:
-    """The question whether these accounts are one person's."""
-    review_id = _review_id(ring.ring_id)
+    """The question whether these accounts are one person's.
+
+    Nothing takes it back: whoever is asked about could end the question with another avatar.
+    """
+    review_id = stable_id("review", "ring", ring.ring_id)
     shares = {f"shared-{signal}": share for signal, share in ring.shared.items()}
     request = ReviewRequested(
         event_id=stable_id("review-requested", review_id),

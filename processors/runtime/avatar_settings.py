@@ -34,6 +34,7 @@ class Avatar(Section):
         description="Size of a face over the main one's, sides compared, from which it counts as another person.",
     )
     mirror: Thresholds = _graded("mirror", "Likeness of two faces of a picture, one person's from the first on")
+    changing: Thresholds = _graded("changing", "Likeness of the faces in an animation's pictures, two people's below")
     public_figure: Thresholds = _graded("public_figure", "Likeness to a public figure less the gallery's threshold")
     minor: Thresholds = _graded("minor", "Probability of being under the age limit")
     age_limit: int = Field(14, ge=1, le=80, description="Age under which somebody is a minor to that rule, years.")
@@ -54,13 +55,15 @@ class Avatar(Section):
     screen: Thresholds = _graded("screen", "Probability of a photo of a screen or of a print")
     aspect: Thresholds = _graded("aspect", "Long side of the picture over its short side")
     long_side: int = Field(
-        1280,
+        1024,
         ge=416,
         le=4096,
         description="Longer side at which an avatar is looked at, pixels; larger ones are shrunk.",
     )
     face_matching: bool = Field(
-        True, description="Whether faces are compared with public figures and with those of other accounts."
+        True,
+        description="Whether faces are compared with public figures, those in uploads too, and with those of other "
+        "accounts.",
     )
     attributes: tuple[Attribute, ...] = Field(
         ("age",), description="What may be estimated of a face; without age the rule of minors decides nothing."

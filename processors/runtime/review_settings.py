@@ -24,6 +24,9 @@ class Oidc(Section):
     role_claim: str = Field("roles", description="Claim that holds the roles; a.b names b within a.")
     moderator_role: str = Field("moderator", min_length=1, description="Role that may review.")
     senior_role: str = Field("senior-moderator", min_length=1, description="Role that may decide escalated cases too.")
+    connect: list[str] = Field(
+        [], description="Further origins that the console may ask, such as https://login.example: for its tokens."
+    )
     clock_skew_s: float = Field(30.0, ge=0, le=300, description="How far its clock may be off, seconds.")
     keys_kept_s: float = Field(300.0, ge=1, description="Seconds after which its keys are fetched anew.")
     timeout_s: float = Field(5.0, gt=0, description="Longest wait for an answer of it, seconds.")
@@ -35,13 +38,22 @@ class Oidc(Section):
         for name, url in (("issuer", self.issuer), ("jwks_url", self.jwks_url)):
             if url and not is_safe(url):
                 raise ValueError(f"{name} {url} must be https, or http on this machine")
+        for url in self.connect:
+            if not is_safe(url) or origin(url) != url:
+                raise ValueError(f"connect {url} must be an origin: https, or http on this machine, without a path")
         return self
 
 
 class Review(Section):
-    lease_s: int = Field(300, ge=5, description="Seconds for which a case is lent to one moderator.")
+    lease_s: int = Field(300, ge=5, le=86_400, description="Seconds for which a case is lent to one moderator.")
+    leases: int = Field(20, ge=2, description="Most cases lent to one moderator at once; the console holds two.")
     skip_s: int = Field(
         600, ge=0, description="Seconds in which a case given back is not offered to the same moderator."
+    )
+    kept_days: int = Field(
+        36,
+        ge=36,
+        description="Days for which a closed case is kept: longer than the 28 of its topics and the week of a segment.",
     )
     note_chars: int = Field(2000, ge=0, description="Longest note with a decision, characters.")
     picture_bytes: int = Field(4 * 1024**2, ge=1, description="Largest picture that is shown, bytes.")
@@ -57,6 +69,13 @@ class Review(Section):
         14_400.0, gt=0, description="A case older than another by this many seconds always comes first."
     )
     oidc: Oidc = Oidc()
+
+
+def origin(url: str) -> str:
+    """Scheme, host and port of ``url``; a name or a password in it would not belong into a header."""
+    parts = urlsplit(url)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    return f"{parts.scheme}://{host}{f':{parts.port}' if parts.port else ''}"
 
 
 def is_safe(url: str) -> bool:

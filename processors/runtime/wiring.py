@@ -27,7 +27,6 @@ from schemas.codec import Codec
 
 if TYPE_CHECKING:
     from features.aliases import ViewAliases
-    from features.face_gallery import GalleryFollower
     from features.feast_store import FeastConfig, FeastWriter
     from features.feature_reader import RedisFeatureReader
     from features.milvus_index import MilvusConfig, MilvusIndex
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
     from models.content_moderation import Rules
     from models.face_detection import FaceDetector
     from models.face_embedding import FaceEmbedder
-    from models.face_gallery import GallerySnapshot
+    from models.face_gallery import FaceGallery
     from models.media.analysis import MediaAnalyser
     from models.nsfw import NsfwScorer
     from models.song_prompt import PromptEmbedder
@@ -251,10 +250,12 @@ class Wiring:
         return _announced(DlibFaceEmbedder(**self._session))
 
     @cached_property
-    def gallery(self) -> GalleryFollower[GallerySnapshot]:
-        from features.face_gallery import GalleryFollower
-        from models.face_gallery import EMPTY, GallerySnapshot
+    def gallery(self) -> FaceGallery:
+        from features.gallery_follower import GalleryFollower
+        from models.face_gallery import EMPTY, GallerySnapshot, NoGallery
 
+        if not self.settings.avatar.face_matching:
+            return NoGallery()
         return GalleryFollower(
             self.milvus_config,
             GallerySnapshot,
@@ -412,6 +413,10 @@ class Wiring:
     @cached_property
     def erasure_settle(self) -> timedelta:
         return timedelta(seconds=self.settings.erasure.settle_s)
+
+    @cached_property
+    def review_kept(self) -> timedelta:
+        return timedelta(days=self.settings.review.kept_days)
 
     @cached_property
     def taste_half_life(self) -> timedelta:

@@ -61,7 +61,7 @@ def create_app(parts: ServiceParts) -> FastAPI:
     ):
         app.include_router(routes(parts).router)
     app.include_router(PageRoutes().router)
-    app.include_router(ReviewPageRoutes(parts.settings.review.oidc.issuer).router)
+    app.include_router(ReviewPageRoutes(parts.settings.review.oidc).router)
     app.add_middleware(RequestMetrics, metrics=parts.metrics)
     app.add_middleware(RequestTraces)
     parts.metrics.watch_snapshot(lambda: len(parts.catalogue), lambda: parts.catalogue.age_s)

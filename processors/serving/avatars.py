@@ -39,7 +39,7 @@ class AvatarRoutes:
             self.read,
             methods=["GET"],
             response_class=Response,
-            dependencies=parts.gate.needs("read", "ingest", "operate", "review"),
+            dependencies=parts.gate.needs("read", "ingest", "operate"),
             responses=responses(EXAMPLE, 404, 422, 503),
         )
 

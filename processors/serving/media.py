@@ -52,7 +52,7 @@ class MediaRoutes:
         self._receipts = Receipts(parts.objects, UploadCreated)
         self.router = APIRouter(tags=["media"])
         add = self.router.add_api_route
-        watch = parts.gate.needs("ingest", "operate", "review")
+        watch = parts.gate.needs("ingest", "operate")
         add(
             "/v1/media/{media_id}",
             self.read,

@@ -19,11 +19,14 @@ class MemoryLeases:
     async def take(self, place: Place, lease: Lease, seconds: int) -> Lease:
         held = self._held(place)
         if held is None:
-            await self.put(place, lease, seconds)
+            self._leases[place] = lease, self._now() + timedelta(seconds=seconds)
         return held or lease
 
-    async def put(self, place: Place, lease: Lease, seconds: int) -> None:
+    async def swap(self, place: Place, held: Lease, lease: Lease, seconds: int) -> bool:
+        if self._held(place) != held:
+            return False
         self._leases[place] = lease, self._now() + timedelta(seconds=seconds)
+        return True
 
     async def read(self, places: Sequence[Place]) -> list[Lease | None]:
         return [self._held(place) for place in places]
@@ -33,6 +36,10 @@ class MemoryLeases:
         if held is not None and held.moderator == moderator and not held.event_id:
             del self._leases[place]
         self._skips[place.review_id, moderator] = self._now() + timedelta(seconds=skip_s)
+
+    async def lent(self, moderator: str) -> int:
+        held = [self._held(place) for place in self._leases]
+        return sum(lease is not None and lease.moderator == moderator and not lease.event_id for lease in held)
 
     async def skipped(self, review_id: str, moderator: str) -> bool:
         until = self._skips.get((review_id, moderator))

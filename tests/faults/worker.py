@@ -29,16 +29,12 @@ class LightWiring(Wiring):
         return analyser
 
     @cached_property
-    def nsfw(self) -> Any:
-        return skills.Nudity()
+    def judges(self) -> Any:
+        return skills.judges()
 
     @cached_property
-    def text_encoder(self) -> Any:
-        return skills.Text()
-
-    @cached_property
-    def text_moderator(self) -> Any:
-        return skills.Words()
+    def gallery(self) -> Any:
+        return skills.Gallery()
 
     @cached_property
     def encoders(self) -> Any:

@@ -205,7 +205,7 @@ def dark(share: float) -> bytes:
 def tiny() -> bytes:
     """A person far away in a large picture."""
     sheet = Image.new("RGB", (1280, 960), (120, 140, 110))
-    sheet.paste(portrait().resize((220, 220), Image.Resampling.LANCZOS), (560, 400))
+    sheet.paste(portrait().resize((320, 320), Image.Resampling.LANCZOS), (560, 400))
     return encoded("JPEG", sheet, quality=92)
 
 

@@ -83,7 +83,7 @@ class OperationsRoutes:
         self._similar = SimilarItems(parts.catalogue, parts.status)
         self.router = APIRouter(tags=["operation"])
         add = self.router.add_api_route
-        operate, look = parts.gate.needs("operate"), parts.gate.needs("operate", "review")
+        operate = parts.gate.needs("operate")
         add(
             "/v1/operations/overview",
             self.overview,
@@ -97,7 +97,7 @@ class OperationsRoutes:
             self.items,
             methods=["GET"],
             response_class=Response,
-            dependencies=look,
+            dependencies=operate,
             responses=responses({"items": [EXAMPLE_ITEM]}, 422),
         )
         add(
@@ -105,7 +105,7 @@ class OperationsRoutes:
             self.item,
             methods=["GET"],
             response_class=Response,
-            dependencies=look,
+            dependencies=operate,
             responses=responses(EXAMPLE_HISTORY, 404, 422),
         )
         add(

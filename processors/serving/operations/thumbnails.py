@@ -36,7 +36,7 @@ class ThumbnailRoutes:
             self.read,
             methods=["GET"],
             response_class=Response,
-            dependencies=parts.gate.needs("operate", "review"),
+            dependencies=parts.gate.needs("operate"),
             responses=responses("WebP, long side at most 160 px", 404, 422, 503, media_type=PICTURE_TYPE),
         )
 

@@ -31,6 +31,7 @@ class ActionIn(BaseModel):
     reasons: list[str] = Field(
         default_factory=list, max_length=MOST_REASONS, description="Codes that /v1/review/config offers; for reject."
     )
+    seq: int | None = Field(None, ge=1, description="The case's `seq` that was looked at; null: whatever it is now.")
     note: str = Field("", max_length=LONGEST_NOTE, description="For other moderators; forgotten with the user.")
 
     def require_fit(self, subject: Subject, note_chars: int) -> None:

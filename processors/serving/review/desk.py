@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from features.review_leases import Lease, Place
@@ -15,9 +16,11 @@ from processors.serving.problems import ProblemError
 from processors.serving.review.bodies import ActionIn
 from processors.serving.review.documents import Seen
 from schemas.ids import stable_id
-from schemas.review import ReviewActed, ReviewCase, Subject
+from schemas.review import CaseState, ReviewActed, ReviewCase, Subject
 from schemas.topics import REVIEW_ACTED
 
+SETTLING_S = 86_400
+"""Longest time for which a decision on its way keeps its case from being lent, seconds."""
 LOOKED_AT = 50
 """Cases whose leases are asked for at once."""
 REFUSALS = {
@@ -26,8 +29,25 @@ REFUSALS = {
     "case-escalated": (409, "The case is escalated already: a senior moderator decides."),
     "senior-needed": (403, "The case is escalated: only a senior moderator may decide it."),
     "case-leased": (409, "Another moderator has the case at the moment."),
+    "case-changed": (409, "The case has changed since you looked at it: look again."),
+    "leases-many": (409, "You hold as many cases as one moderator may at once: decide some, or give some back."),
     "case-acted": (409, "You have acted on this case; that is being settled."),
 }
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A decision that was accepted.
+
+    Attributes:
+        event_id: Of its event.
+        state: What the case becomes by it, or became; None where the caller must not know.
+        seq: Of the case before.
+    """
+
+    event_id: str
+    state: CaseState | None
+    seq: int
 
 
 class Desk:
@@ -60,7 +80,11 @@ class Desk:
         ]
 
     async def next(self, subjects: Iterable[Subject], caller: Caller) -> Seen | None:
-        """The most important case that nobody holds and the caller may decide, leased to the caller; None: none."""
+        """The most important case that nobody holds and the caller may decide, leased to the caller; None: none.
+
+        Raises:
+            ProblemError: the caller holds as many as one may.
+        """
         waiting = self._cases.ordered(OPEN, subjects)
         for first in range(0, len(waiting), LOOKED_AT):
             for seen in await self.seen(waiting[first : first + LOOKED_AT], caller):
@@ -70,6 +94,7 @@ class Desk:
                     continue
                 lease = self._lease(caller)
                 if await self._leases.take(_place(seen.case), lease, self._settings.lease_s) == lease:
+                    await self._require_few(seen.case, caller)
                     return Seen(seen.case, seen.request, caller, lease)
         return None
 
@@ -77,22 +102,23 @@ class Desk:
         """Lease a case to the caller, or for longer.
 
         Raises:
-            ProblemError: another holds it, or the caller can do nothing with it.
+            ProblemError: another holds it, the caller can do nothing with it or holds as many as one may.
         """
         self._require(refusal(seen.case, seen.caller.name, "approve", senior=seen.caller.senior))
         lease = self._lease(seen.caller)
-        held = await self._leases.take(_place(seen.case), lease, self._settings.lease_s)
-        if held != lease:
+        while (held := await self._leases.take(_place(seen.case), lease, self._settings.lease_s)) != lease:
             self._require_own(held, seen.caller)
-            await self._leases.put(_place(seen.case), lease, self._settings.lease_s)
+            if await self._leases.swap(_place(seen.case), held, lease, self._settings.lease_s):
+                return Seen(seen.case, seen.request, seen.caller, lease)
+        await self._require_few(seen.case, seen.caller)
         return Seen(seen.case, seen.request, seen.caller, lease)
 
     async def release(self, seen: Seen) -> None:
         """Give a case back; it is not offered to the caller again for a while."""
         await self._leases.release(_place(seen.case), seen.caller.name, self._settings.skip_s)
 
-    async def act(self, seen: Seen, said: ActionIn, key: str) -> str:
-        """Publish a decision and return its event id; the same key and decision give the same event.
+    async def act(self, seen: Seen, said: ActionIn, key: str) -> Taken:
+        """Publish a decision; the same key and decision give the same event.
 
         Raises:
             ProblemError: it would be refused, another holds the case, or the key was used for another decision.
@@ -101,8 +127,13 @@ class Desk:
         caller, case = seen.caller, seen.case
         event_id = stable_id("review-action", case.review_id, caller.name, key)
         if event_id in case.applied:
-            return event_id
+            self._require_same(seen, said)
+            return Taken(event_id, case.state, case.seq - 1)
+        # before it is settled, which may be while it is published
+        state = seen.expected(said.action) if case.state in OPEN else None
         self._require(refusal(case, caller.name, said.action, senior=caller.senior))
+        # a later one than is known here was seen at another process of the service
+        self._require("case-changed" if said.seq is not None and said.seq < case.seq else "")
         said.require_fit(seen.request.subject, self._settings.note_chars)
         lease = await self._note(seen, said, event_id)
         acted = ReviewActed(
@@ -116,23 +147,29 @@ class Desk:
             senior=caller.senior,
         )
         await self._parts.publisher.publish([Emit(REVIEW_ACTED, case.review_id, acted)])
-        return event_id
+        # what is on its way keeps the case from everybody however long the settlement takes
+        await self._leases.swap(_place(case), lease, lease, SETTLING_S)
+        return Taken(event_id, state, case.seq)
 
     async def _note(self, seen: Seen, said: ActionIn, event_id: str) -> Lease:
         """Keep with the lease what its holder does, before it is published."""
         digest = hashlib.sha256(said.model_dump_json().encode()).hexdigest()
         lease = self._lease(seen.caller, event_id, digest)
         place = _place(seen.case)
-        held = await self._leases.take(place, lease, self._settings.lease_s)
-        if held == lease:
-            return lease
-        if held.moderator == seen.caller.name and held.event_id == event_id:
-            if held.digest != digest:
-                raise ProblemError(422, "idempotency-mismatch", "This Idempotency-Key was used for another decision.")
-            return held
-        self._require_own(held, seen.caller)
-        await self._leases.put(place, lease, self._settings.lease_s)
+        while (held := await self._leases.take(place, lease, self._settings.lease_s)) != lease:
+            if held.moderator == seen.caller.name and held.event_id == event_id:
+                self._require_match(held.digest == digest)
+                return held
+            self._require_own(held, seen.caller)
+            if await self._leases.swap(place, held, lease, self._settings.lease_s):
+                break
         return lease
+
+    async def _require_few(self, case: ReviewCase, caller: Caller) -> None:
+        # after it is taken, so that of many requests at once none is overlooked
+        if await self._leases.lent(caller.name) > self._settings.leases:
+            await self._leases.release(_place(case), caller.name, 0)
+            self._require("leases-many")
 
     def _lease(self, caller: Caller, event_id: str = "", digest: str = "") -> Lease:
         now = self._parts.now()
@@ -143,6 +180,16 @@ class Desk:
         if held.moderator != caller.name:
             self._require("case-leased")
         self._require("case-acted" if held.event_id else "")
+
+    def _require_same(self, seen: Seen, said: ActionIn) -> None:
+        vote = next((vote for vote in seen.case.votes if vote.moderator == seen.caller.name), None)
+        told = (said.action, tuple(dict.fromkeys(said.reasons)), said.note)
+        self._require_match(vote is None or (vote.action, vote.reasons, vote.note) == told)
+
+    @staticmethod
+    def _require_match(same: bool) -> None:
+        if not same:
+            raise ProblemError(422, "idempotency-mismatch", "This Idempotency-Key was used for another decision.")
 
     @staticmethod
     def _require(refused: str) -> None:

@@ -107,6 +107,9 @@ class TokenVerifier:
         return Identity(str(claims["sub"]), senior or self._settings.moderator_role in roles, senior)
 
     async def _key(self, number: str) -> jwt.PyJWK | None:
+        # a fetch that somebody else's unknown key has caused keeps nobody waiting
+        if number in self._keys and self._clock() - self._fetched_at <= self._settings.keys_kept_s:
+            return self._keys[number]
         async with self._lock:
             now = self._clock()
             old = now - self._fetched_at > self._settings.keys_kept_s
@@ -125,7 +128,7 @@ class TokenVerifier:
                 url = settings.jwks_url or await _discovered(client, settings.issuer)
                 answer = (await client.get(url)).raise_for_status().json()
                 found = jwt.PyJWKSet.from_dict(answer)
-            except (httpx.HTTPError, jwt.PyJWTError, ValueError) as error:
+            except (httpx.HTTPError, jwt.PyJWTError, ValueError, AttributeError) as error:
                 raise UnavailableError(
                     f"the keys of the OpenID provider {settings.issuer} cannot be fetched: {error}",
                     code="oidc-unavailable",

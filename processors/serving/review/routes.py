@@ -6,6 +6,7 @@ a case names.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from typing import Annotated, Any
 
@@ -84,7 +85,7 @@ class ReviewRoutes:
         accepted = responses(examples.ACCEPTED, 400, 403, 404, 409, 413, 415, 422, 503, status=202)
         add("/v1/review/me", "GET", self.me, responses(examples.ME))
         add("/v1/review/cases", "GET", self.cases, responses(examples.CASES, 422, 503))
-        add("/v1/review/next", "POST", self.next, responses(examples.CASE, 400, 415, 422, 503), wanted)
+        add("/v1/review/next", "POST", self.next, responses(examples.CASE, 400, 409, 415, 422, 503), wanted)
         add(CASE, "GET", self.case, responses(examples.CASE, 404, 422, 503))
         add(f"{CASE}/pictures/{{number}}", "GET", self.picture, picture)
         add(f"{CASE}/nearest/{{number}}", "GET", self.nearest, picture)
@@ -157,12 +158,8 @@ class ReviewRoutes:
         key = idempotency_key(request)
         said = validate(self._action, await read_json(request, self._parts.settings.limits.json_bytes))
         seen = await self._desk.find(review_id, caller_of(request))
-        # before it is settled, which may be while it is published
-        settled = seen.case.state not in OPEN
-        state = seen.case.state if settled else seen.expected(said.action)
-        event_id = await self._desk.act(seen, said, key)
-        document = {"review_id": review_id, "event_id": event_id, "state": state, "seq": seen.case.seq}
-        return _answer(document, status=202)
+        taken = await self._desk.act(seen, said, key)
+        return _answer({"review_id": review_id} | dataclasses.asdict(taken), status=202)
 
     async def picture(self, review_id: str, number: int, request: Request) -> Response:
         """A picture of the case."""

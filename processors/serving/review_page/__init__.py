@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 from fastapi import APIRouter
 
+from processors.runtime.review_settings import Oidc, origin
 from processors.serving.static_files import StaticRoutes
 
 
@@ -13,18 +12,9 @@ class ReviewPageRoutes:
     """``/review`` and ``/review/{name}``.
 
     Args:
-        issuer: Address of the OpenID provider by which moderators log in, whose origin the page may ask; empty
-            where there is none.
+        oidc: The OpenID provider by which moderators log in, whose origins the page may ask.
     """
 
-    def __init__(self, issuer: str = "") -> None:
-        self.router: APIRouter = StaticRoutes(__package__, "/review", "/review", _origin(issuer)).router
-
-
-def _origin(issuer: str) -> tuple[str, ...]:
-    if not issuer:
-        return ()
-    parts = urlsplit(issuer)
-    # a port, if any, stays; a name or a password would not belong into a header
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    return (f"{parts.scheme}://{host}{f':{parts.port}' if parts.port else ''}",)
+    def __init__(self, oidc: Oidc) -> None:
+        asked = dict.fromkeys((origin(oidc.issuer), *oidc.connect)) if oidc.issuer else ()
+        self.router: APIRouter = StaticRoutes(__package__, "/review", "/review", tuple(asked)).router

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from features.ownership import avatars, claimed, derived_folder, media_folder
-from features.views import COLLECTIONS, ITEM_CONTENT, VIEWS
+from features.ownership import avatars, claimed, derived_folder, media_folder, unclaimed_avatars
+from features.views import COLLECTIONS, ITEM_CONTENT, USER_AVATAR, VIEWS
 from processors.runtime.processor import Emit
 from processors.runtime.topic_scan import read_to_end
 from processors.runtime.wiring import Wiring
@@ -96,6 +96,7 @@ async def remains(wiring: Wiring, event: UserErased, media: frozenset[str]) -> l
         return ["requests that were being accepted are given time to end"]
     found = [f"upload {each} is claimed" async for each in claimed(wiring.objects, user, until)]
     found += [f"avatar {each} is there" async for each in avatars(wiring.objects, user, until)]
+    found += [f"object {key} is there" for key in await _left_of_avatars(wiring, user)]
     found += [f"{view} holds the user" for view in await _views_with(wiring, user, until)]
     for media_id in sorted(media):
         for folder in (media_folder(media_id), derived_folder(media_id)):
@@ -103,6 +104,13 @@ async def remains(wiring: Wiring, event: UserErased, media: frozenset[str]) -> l
     found += await _indexed(wiring, sorted(media))
     # the topics are read from end to end, so only when all else is done
     return found or _unmerged(wiring, event, media)
+
+
+async def _left_of_avatars(wiring: Wiring, user: str) -> list[str]:
+    """Keys of crops and previews whose avatar is gone."""
+    (row,) = await wiring.feature_reader.read(USER_AVATAR.name, [user])
+    # an avatar that another producer has announced has no receipt of ours
+    return await unclaimed_avatars(wiring.objects, user, keep="" if row is None else row.values["event_id"])
 
 
 async def _views_with(wiring: Wiring, user: str, until: datetime) -> list[str]:

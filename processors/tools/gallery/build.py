@@ -6,18 +6,20 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
 from features import face_gallery
-from features.face_gallery import PICTURE_TYPE, GalleryError
+from features.face_gallery import PICTURE_TYPE, PICTURES, GalleryError, GalleryFacts
 from features.milvus_index import MilvusConfig
+from features.ownership import UNFINISHED
 from features.ports import ObjectStore
 from processors.runtime.gallery_settings import Gallery
 from processors.tools.gallery.faces import FaceReader, ReadFace
 from processors.tools.gallery.folder import Folder, Skipped, pictures
 from processors.tools.gallery.selection import Person, select
-from processors.tools.gallery.version import Composed, Rows, compose, picture_of, rows_of
+from processors.tools.gallery.version import Composed, Origin, Rows, compose, picture_of, rows_of
 
 Tell = Callable[[int, int], None]
 """Takes how many pictures are read, and of how many."""
@@ -30,11 +32,12 @@ class Outcome:
 
     Attributes:
         version: Version in use now; empty if none was made.
+        in_use: Whether any version is in use if none was made.
         new: Whether it was not there before.
         persons: Persons in it.
         rows: Rows in it.
         threshold: Its threshold.
-        own_threshold: Whether that is by the likenesses of its own faces.
+        threshold_by: Where that is from.
         files: Files looked at.
         used: Pictures that a person's mean is made of.
         skipped: What was left out, and why.
@@ -43,11 +46,12 @@ class Outcome:
     """
 
     version: str = ""
+    in_use: bool = True
     new: bool = False
     persons: int = 0
     rows: int = 0
     threshold: float = 0.0
-    own_threshold: bool = False
+    threshold_by: Origin = "own"
     files: int = 0
     used: int = 0
     skipped: tuple[Skipped, ...] = ()
@@ -149,10 +153,11 @@ class GalleryWork:
 
         Args:
             names: Persons.
-            erase: Also drop every older version that holds one of them, and their pictures.
+            erase: Also drop every older version that holds one of them, and their pictures. If nobody is left, no
+                gallery is in use afterwards.
 
         Raises:
-            GalleryError: no gallery is in use, one of them is not in it, or he is the last.
+            GalleryError: no gallery is in use, one of them is not in it, or, without ``erase``, nobody is left.
             UnavailableError: a store does not answer.
         """
         before = await asyncio.to_thread(face_gallery.in_use, self._config)
@@ -162,9 +167,13 @@ class GalleryWork:
         held = {row.person for row in gallery.rows}
         if unknown := [name for name in names if name not in held]:
             raise GalleryError(f"gallery {before} holds nobody named {', '.join(map(repr, unknown))}")
+        erased = frozenset(names) if erase else frozenset()
         rows = Rows(gallery.rows, gallery.vectors).without(names)
-        composed = await self._composed(rows, gallery.facts.embedder)
-        return await self._put_in_use(composed, Chosen(), before, erased=frozenset(names) if erase else frozenset())
+        if erase and not rows.rows:
+            await asyncio.to_thread(face_gallery.use_none, self._config, before)
+            return Outcome(in_use=False, dropped=await self._prune(erased))
+        composed = await self._composed(rows, gallery.facts.embedder, gallery.facts)
+        return await self._put_in_use(composed, Chosen(), before, erased)
 
     async def use(self, version: str) -> None:
         """Let readers have a version that is there.
@@ -182,8 +191,9 @@ class GalleryWork:
         composed = await self._composed(held.joined(rows_of(chosen.persons)), embedder)
         return await self._put_in_use(composed, chosen, before)
 
-    async def _composed(self, rows: Rows, embedder: str) -> Composed:
-        return await asyncio.to_thread(compose, rows, embedder, self._rules.false_accepts, self._rules.same_person)
+    async def _composed(self, rows: Rows, embedder: str, larger: GalleryFacts | None = None) -> Composed:
+        rules = self._rules
+        return await asyncio.to_thread(compose, rows, embedder, rules.false_accepts, rules.same_person, larger)
 
     async def _put_in_use(
         self, composed: Composed, chosen: Chosen, before: str, erased: frozenset[str] = frozenset()
@@ -200,7 +210,7 @@ class GalleryWork:
             persons=gallery.facts.persons,
             rows=gallery.facts.rows,
             threshold=gallery.facts.threshold,
-            own_threshold=composed.own_threshold,
+            threshold_by=composed.threshold_by,
             files=chosen.files,
             used=chosen.used,
             skipped=chosen.skipped,
@@ -213,15 +223,23 @@ class GalleryWork:
         stored = await asyncio.to_thread(face_gallery.versions, self._config)
         older = [each for each in stored if not each.in_use]
         spare = len(older) - (self._rules.kept_versions - 1)
+        # of an unfinished version nobody knows whom it holds
+        unfinished = {each.version for each in older if not each.complete} if erased else set()
         holds = {each.version: await self._held(each.version) for each in stored if each.complete}
         dropped = tuple(
             each.version
             for number, each in enumerate(older)
-            if number < spare or erased & {person for person, _ in holds.get(each.version, ())}
+            if number < spare
+            or each.version in unfinished
+            or erased & {person for person, _ in holds.get(each.version, ())}
         )
         await asyncio.to_thread(face_gallery.remove, self._config, dropped)
         kept = {key for version, held in holds.items() if version not in dropped for _, key in held}
-        for key in {key for version in dropped for _, key in holds.get(version, ())} - kept:
+        # also what a run that broke off has left; a run at work has put its pictures just now, and names them later
+        before = datetime.now(UTC) - (timedelta() if erased else UNFINISHED)
+        left = [e.key async for e in self._objects.walk(PICTURES) if e.key not in kept and e.changed_at <= before]
+        gone = {key for version in dropped for _, key in holds.get(version, ())} - kept
+        for key in sorted(gone.union(left)):
             await self._objects.delete(key)
         return dropped
 

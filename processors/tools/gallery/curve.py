@@ -170,6 +170,11 @@ def fit_tail(impostors: Floats) -> Tail:
     return Tail(start, count / len(impostors), scale * (1 + 1 / math.sqrt(count)), count)
 
 
+def has_curve(found: Likenesses, embedder: str) -> bool:
+    """Whether there is a curve to take a threshold from: the gallery's own, or the shipped one of its embedder."""
+    return len(found.impostors) >= LEAST_PERSONS or embedder == SHIPPED_EMBEDDER
+
+
 def threshold_for(found: Likenesses, embedder: str, share: float) -> tuple[float, bool]:
     """Least threshold at which at most a share of searches with a stranger's face finds somebody.
 
@@ -185,7 +190,7 @@ def threshold_for(found: Likenesses, embedder: str, share: float) -> tuple[float
         GalleryError: too few persons, and the shipped curve is of another embedder.
     """
     own = len(found.impostors) >= LEAST_PERSONS
-    if not own and embedder != SHIPPED_EMBEDDER:
+    if not has_curve(found, embedder):
         raise GalleryError(
             f"{len(found.impostors)} persons: a curve needs {LEAST_PERSONS}, and the one that comes with the source is "
             f"of {SHIPPED_EMBEDDER}, not of {embedder}"

@@ -63,7 +63,11 @@ def read_persons(entries: Sequence[Path]) -> Folder:
         elif name in persons:
             skipped.append(Skipped(shown(entry), "same-name", f"another folder is named {name}, too"))
         else:
-            files = sorted(entry.iterdir())
+            try:
+                files = sorted(entry.iterdir())
+            except OSError as error:
+                skipped.append(Skipped(shown(entry), "unreadable", error.strerror or ""))
+                continue
             wrong = {each: problem for each in files if (problem := _no_file(each))}
             skipped += [Skipped(shown(each), *problem) for each, problem in wrong.items()]
             persons[name] = tuple(each for each in files if each not in wrong)
@@ -82,7 +86,7 @@ def _no_person(entry: Path, name: str) -> tuple[str, str] | None:
         return "link", "links are not followed"
     if not entry.is_dir():
         return "no-folder", "pictures lie in a folder named after their person"
-    if not name.isprintable() or name != name.strip() or name.startswith("."):
+    if not name or not name.isprintable() or name != name.strip() or name.startswith("."):
         return "bad-name", "no name of a person"
     return None
 

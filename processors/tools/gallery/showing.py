@@ -16,9 +16,15 @@ from rich.text import Text
 from features.face_gallery import Gallery, StoredVersion
 from processors.tools.gallery.build import Outcome
 from processors.tools.gallery.curve import Point, Share
+from processors.tools.gallery.version import Origin
 
 SHOWN = 40
 """Lines of a table of what was left out; the report file has all."""
+ORIGINS: dict[Origin, str] = {
+    "own": "by its own faces",
+    "shipped": "by the curve that comes with the source",
+    "before": "that of the version before",
+}
 
 
 def outcome_json(outcome: Outcome) -> bytes:
@@ -42,15 +48,15 @@ def print_outcome(outcome: Outcome, out: Console) -> None:
         out.print(Text(f"the same face under two names? {one} and {other}, likeness {likeness:.3f}"), style="yellow")
     if outcome.files:
         out.print(f"{outcome.files} files, {outcome.used} pictures used")
-    if not outcome.version:
-        out.print("nobody is left: no gallery was made, the one in use stays")
-        return
-    own = "by its own faces" if outcome.own_threshold else "by the curve that comes with the source"
-    out.print(
-        f"in use: {outcome.version}{'' if outcome.new else ' (it was there already)'}, {outcome.persons} persons in "
-        f"{outcome.rows} rows, threshold {outcome.threshold:.4f} {own}",
-        soft_wrap=True,
-    )
+    if outcome.version:
+        out.print(
+            f"in use: {outcome.version}{'' if outcome.new else ' (it was there already)'}, {outcome.persons} persons "
+            f"in {outcome.rows} rows, threshold {outcome.threshold:.4f} {ORIGINS[outcome.threshold_by]}",
+            soft_wrap=True,
+        )
+    else:
+        stays = "no gallery was made, the one in use stays" if outcome.in_use else "no gallery is in use"
+        out.print(f"nobody is left: {stays}")
     if outcome.dropped:
         out.print(f"dropped: {', '.join(outcome.dropped)}", soft_wrap=True)
 

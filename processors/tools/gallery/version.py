@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Literal
 
 import numpy as np
 import orjson
@@ -13,12 +14,14 @@ import orjson
 from features.face_gallery import PICTURE_TYPE, PICTURES, Gallery, GalleryError, GalleryFacts, GalleryRow, Kind
 from features.ports import Vector
 from models.face_gallery import GallerySnapshot
-from processors.tools.gallery.curve import Likenesses, likenesses, threshold_for
+from processors.tools.gallery.curve import Likenesses, has_curve, likenesses, threshold_for
 from processors.tools.gallery.faces import ReadFace
 from processors.tools.gallery.selection import Person
 from schemas.common import ObjectRef
 
 VERSION_DIGITS = 12
+Origin = Literal["own", "shipped", "before"]
+"""By a gallery's own faces, by the curve that comes with the source, or that of the version before."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -28,12 +31,12 @@ class Composed:
     Attributes:
         gallery: All of it.
         found: What its faces tell of one another.
-        own_threshold: Whether its threshold is by its own faces.
+        threshold_by: Where its threshold is from.
     """
 
     gallery: Gallery
     found: Likenesses
-    own_threshold: bool
+    threshold_by: Origin
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -65,7 +68,9 @@ def rows_of(persons: Sequence[Person]) -> Rows:
     return Rows(tuple(row for row, _ in made), np.stack([vector for _, vector in made]))
 
 
-def compose(rows: Rows, embedder: str, false_accepts: float, same_person: float) -> Composed:
+def compose(
+    rows: Rows, embedder: str, false_accepts: float, same_person: float, larger: GalleryFacts | None = None
+) -> Composed:
     """Version of those rows.
 
     Args:
@@ -73,6 +78,8 @@ def compose(rows: Rows, embedder: str, false_accepts: float, same_person: float)
         embedder: Version of the embedder of their vectors.
         false_accepts: Share of searches with a stranger's face that may find somebody.
         same_person: See `processors.tools.gallery.curve.likenesses`.
+        larger: A version of the same embedder that holds all of these and more. Its threshold is taken where there is
+            none for so few of such an embedder: strangers are found the less often the fewer there are.
 
     Raises:
         GalleryError: there are none, or there is no threshold for so few of such an embedder.
@@ -81,7 +88,12 @@ def compose(rows: Rows, embedder: str, false_accepts: float, same_person: float)
         raise GalleryError("a gallery without anybody: nothing is made")
     held = GallerySnapshot("", 1.0, embedder, rows.rows, rows.vectors)
     found = likenesses(held, same_person)
-    threshold, own = threshold_for(found, embedder, false_accepts)
+    by: Origin
+    if larger is not None and not has_curve(found, embedder):
+        threshold, by, false_accepts = larger.threshold, "before", larger.false_accepts
+    else:
+        threshold, own = threshold_for(found, embedder, false_accepts)
+        by = "own" if own else "shipped"
     facts = GalleryFacts(
         embedder=embedder,
         dim=rows.vectors.shape[1],
@@ -91,7 +103,7 @@ def compose(rows: Rows, embedder: str, false_accepts: float, same_person: float)
         rows=len(rows.rows),
         made_at_ms=int(datetime.now(UTC).timestamp() * 1000),
     )
-    return Composed(Gallery(_name(rows.rows, facts), facts, rows.rows, rows.vectors), found, own)
+    return Composed(Gallery(_name(rows.rows, facts), facts, rows.rows, rows.vectors), found, by)
 
 
 def picture_of(face: ReadFace) -> ObjectRef:

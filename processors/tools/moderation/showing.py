@@ -44,14 +44,15 @@ def finding_table(finding: Finding, target: float) -> Table:
 def cases_table(cases: Sequence[ReviewCase], now: datetime) -> Table:
     """One line for each case; names no user."""
     table = Table()
-    for name in ("review id", "subject", "state", "asked for", "votes", "decision", "age"):
-        table.add_column(name)
+    table.add_column("review id", no_wrap=True)
+    for name in ("subject", "state", "asked for", "votes", "decision", "age"):
+        table.add_column(name, overflow="fold")
     for case in cases:
         if case.request is None:
             continue
-        hours = (now - case.request.occurred_at).total_seconds() / 3600
+        minutes = (now - case.request.occurred_at).total_seconds() / 60
         asked = " ".join(reason.code for reason in case.request.reasons)
-        votes, age = str(len(case.votes)), f"{hours:.1f} h"
+        votes, age = str(len(case.votes)), f"{minutes:.0f} min" if minutes < 60 else f"{minutes / 60:.1f} h"
         table.add_row(case.review_id, case.request.subject, case.state, asked, votes, case.decision, age)
     return table
 

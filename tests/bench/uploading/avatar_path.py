@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from features import ownership
 from features.ports import ObjectStore
 from infra.demo.faces import PICTURES, picture
-from models import face_quality
+from models import face_quality, portrait_faces
 from models.avatar_pictures import crop, preview
 from models.face_gallery import GallerySnapshot
 from models.onnx import Session
@@ -122,7 +122,7 @@ class AvatarPath:
         clock.seconds["decoded in the sandbox"] = _children_s(self.analyser.server_pid) - before
         with _networks() as networks:
             for frame in self.frames:
-                faces = clock.take("faces found", skills.detector.detect, frame)
+                faces = clock.take("faces found", portrait_faces.find, skills.detector, frame)
                 clock.take("nudity", skills.nsfw.score, frame[None])
                 clock.take("kind of picture", skills.kinds.read, frame, faces)
                 clock.take("preview and crop", preview, frame)

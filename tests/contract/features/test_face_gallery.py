@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 
 from features import face_gallery
-from features.face_gallery import ALIAS, Gallery, GalleryError, GalleryFacts, GalleryFollower, GalleryRow
+from features.face_gallery import Gallery, GalleryError, GalleryFacts, GalleryRow
+from features.gallery_follower import GalleryFollower
 from features.milvus_index import MilvusConfig
-from features.milvus_versions import client_of
 from infra.local.parts import MilvusServer
 from schemas.common import ObjectRef
 from schemas.errors import UnavailableError
+from tests.galleries import drop_galleries
 
 pytestmark = pytest.mark.real
 DIM = 8
@@ -27,10 +28,7 @@ DIM = 8
 def milvus(milvus_server: MilvusServer) -> Iterator[MilvusConfig]:
     config = MilvusConfig(milvus_server.uri)
     yield config
-    with client_of(config) as client:
-        if face_gallery.in_use(config):
-            client.drop_alias(ALIAS)
-    face_gallery.remove(config, [each.version for each in face_gallery.versions(config)])
+    drop_galleries(config)
 
 
 def made(version: str, count: int = 3, *, at: int = 1, embedder: str = "e/1") -> Gallery:
@@ -74,6 +72,8 @@ def test_what_a_broken_run_left_behind_is_no_version_and_made_anew(milvus: Milvu
         face_gallery.write(milvus, broken)
     [stored] = face_gallery.versions(milvus)
     assert not stored.complete
+    assert {row.id for row in face_gallery.rows_there(milvus, gallery.version)} == {row.id for row in broken.rows}
+    assert face_gallery.rows_there(milvus, "0" * 12) == ()
     with pytest.raises(GalleryError, match="no finished gallery"):
         face_gallery.read(milvus, gallery.version)
     with pytest.raises(GalleryError, match="no finished gallery"):
@@ -97,6 +97,11 @@ def test_versions_by_age_and_one_in_use(milvus: MilvusConfig) -> None:
     ]
     with pytest.raises(GalleryError, match="no finished gallery"):
         face_gallery.use(milvus, "f" * 12, "c" * 12)
+    with pytest.raises(GalleryError, match="came into use meanwhile"):
+        face_gallery.use_none(milvus, "e" * 12)
+    face_gallery.use_none(milvus, "c" * 12)
+    assert face_gallery.in_use(milvus) == ""
+    face_gallery.use(milvus, "c" * 12, "")
     with pytest.raises(GalleryError, match="no finished gallery"):
         face_gallery.read(milvus, "f" * 12)
     face_gallery.remove(milvus, ["d" * 12, "e" * 12])

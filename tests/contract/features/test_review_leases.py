@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
@@ -60,9 +61,32 @@ async def test_only_the_holder_gives_it_back_and_is_not_offered_it_again(leases:
 async def test_what_was_done_stays_until_the_case_changes(leases: Leases, fresh: str) -> None:
     place, acted = Place(fresh, 1), Lease("key:ada", 1, "event", "digest", 7)
     await leases.take(place, ADA, 60)
-    await leases.put(place, acted, 60)
+    assert await leases.swap(place, ADA, acted, 60)
+    assert not await leases.swap(place, ADA, BOB, 60)
     await leases.release(place, "key:ada", 60)
     assert await leases.read([place]) == [acted]
+
+
+async def test_what_somebody_holds_is_counted_until_it_is_given_back_acted_on_or_run_out(
+    leases: Leases, fresh: str
+) -> None:
+    ada, bob = Lease(f"key:ada-{fresh}", 1), Lease(f"key:bob-{fresh}", 1)
+    places = [Place(f"{fresh}-{number}", number) for number in range(4)]
+    for place in places[:3]:
+        await leases.take(place, ada, 60)
+    await leases.take(places[0], bob, 60)
+    await leases.take(places[3], ada, 1)
+    assert (await leases.lent(ada.moderator), await leases.lent(bob.moderator)) == (4, 0)
+    await asyncio.sleep(1.1)
+    assert await leases.lent(ada.moderator) == 3
+    await leases.release(places[0], ada.moderator, 0)
+    assert await leases.lent(ada.moderator) == 2
+    acted = dataclasses.replace(ada, event_id="event")
+    assert await leases.swap(places[1], ada, acted, 60)
+    assert await leases.lent(ada.moderator) == 1
+    # kept for longer, it is still one
+    assert await leases.swap(places[2], ada, dataclasses.replace(ada, until_ms=2), 60)
+    assert await leases.lent(ada.moderator) == 1
 
 
 @pytest.mark.real

@@ -23,7 +23,7 @@ from features.objects import open_objects
 from features.ports import ObjectStore
 from infra.demo.faces import picture
 from infra.local.parts import MilvusServer
-from models.face_gallery import EMPTY
+from models.face_gallery import NoGallery
 from processors.avatar_moderation import avatar_moderation
 from processors.runtime import topics_admin
 from processors.runtime.offload import Inline
@@ -38,11 +38,6 @@ from tests.media.odd_avatars import HONEST, REFUSED, UNREADABLE, Avatar
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
 TYPES = {"png": "image/png", "gif": "image/gif", "webp": "image/webp", "heic": "image/heic"}
-
-
-class NoGallery:
-    def snapshot(self) -> Any:
-        return EMPTY
 
 
 class Desk:

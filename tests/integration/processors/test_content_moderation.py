@@ -194,7 +194,7 @@ async def test_a_gallery_that_was_read_outlives_milvus(
     before = await desk.moderated(upload)
     milvus.stop()
     try:
-        with caplog.at_level(logging.WARNING, logger="features.face_gallery"):
+        with caplog.at_level(logging.WARNING, logger="features.gallery_follower"):
             after = await desk.moderated(upload)
     finally:
         milvus.start()

@@ -15,9 +15,9 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from features import face_gallery
-from features.face_gallery import GalleryError, GalleryFollower
+from features.face_gallery import GalleryError
+from features.gallery_follower import GalleryFollower
 from features.milvus_index import MilvusConfig
-from features.milvus_versions import client_of
 from features.objects import LocalObjects
 from infra.demo.faces import picture
 from models.face_detection import FaceDetector
@@ -25,6 +25,7 @@ from models.face_embedding import DlibFaceEmbedder
 from models.face_gallery import EMPTY, GallerySnapshot
 from models.weights import BUILT
 from processors.commands.gallery import app
+from tests.galleries import drop_galleries
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
 
@@ -41,15 +42,8 @@ def milvus(milvus_server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     }.items():
         monkeypatch.setenv(f"OVERTURE_{name}", value)
     config = MilvusConfig(milvus_server.uri)
-    _forget(config)
+    drop_galleries(config)
     return config
-
-
-def _forget(config: MilvusConfig) -> None:
-    with client_of(config) as client:
-        if face_gallery.in_use(config):
-            client.drop_alias(face_gallery.ALIAS)
-    face_gallery.remove(config, [each.version for each in face_gallery.versions(config)])
 
 
 @pytest.fixture

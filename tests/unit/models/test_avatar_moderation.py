@@ -8,7 +8,19 @@ from typing import Any
 
 import pytest
 
-from models.avatar_moderation import UNUSABLE, Evidence, Graded, Mode, OtherFace, Rules, borders, judge, strictest
+from models.avatar_moderation import (
+    UNUSABLE,
+    Evidence,
+    Graded,
+    Mode,
+    OtherFace,
+    Rules,
+    _graded,
+    _told,
+    borders,
+    judge,
+    strictest,
+)
 from models.face_quality import FaceQuality
 from models.picture_kind import PictureKind
 from schemas.errors import REJECTION_CODES
@@ -31,6 +43,7 @@ PERSON = Evidence(
 RULES = Rules(
     background=0.5,
     mirror=Graded(0.9, 0.95),
+    changing=Graded(0.8, 0.7),
     public_figure=Graded(-0.05, 0.0),
     minor=Graded(0.3, 0.8),
     nudity=Graded(0.5, 0.8),
@@ -86,6 +99,11 @@ TABLE: list[tuple[Evidence, str, tuple[str, ...]]] = [
     (beside(OtherFace(0.5, 0.9499)), "review", ("avatar-mirror",)),
     (beside(OtherFace(0.5, 0.95)), "reject", ("avatar-mirror",)),
     (beside(OtherFace(0.9, 0.97), OtherFace(0.9, 0.2)), "reject", ("avatar-several-people", "avatar-mirror")),
+    # another person in another picture of an animation
+    (replace(PERSON, alike=0.8), "approve", ()),
+    (replace(PERSON, alike=0.7999), "review", ("avatar-several-people",)),
+    (replace(PERSON, alike=0.7), "review", ("avatar-several-people",)),
+    (replace(PERSON, alike=0.6999), "reject", ("avatar-several-people",)),
     # public figures, relative to the gallery's threshold
     (replace(PERSON, celebrity=0.7999), "approve", ()),
     (replace(PERSON, celebrity=0.80), "review", ("avatar-public-figure",)),
@@ -188,7 +206,7 @@ def test_the_table_has_every_code_as_a_review_and_as_a_rejection() -> None:
     avatar = {code for code in REJECTION_CODES if code.startswith("avatar-")} | {"image-nsfw"}
     seen = {outcome: {code for _, found, codes in TABLE if found == outcome for code in codes} for outcome in MODES}
     assert seen["reject"] == avatar
-    assert seen["review"] == avatar - {"avatar-no-face", "avatar-several-people"}, "these two are not graded"
+    assert seen["review"] == avatar - {"avatar-no-face"}, "which is not graded"
     assert avatar >= UNUSABLE
 
 
@@ -353,3 +371,22 @@ def test_whoever_looks_sees_the_thresholds_of_the_rules_that_spoke() -> None:
         "face.yaw.reject": rules.yaw.reject,
     }
     assert borders({"face.yaw": 89.0}, replace(rules, yaw=replace(rules.yaw, mode="off"))) == {}
+
+
+@pytest.mark.parametrize(
+    ("scores", "codes"),
+    [
+        ({"face.brightness": 0.05, "kind.drawing": 0.99}, ["avatar-dark"]),
+        ({"face.side_px": 20.0, "kind.statue": 0.99, "kind.screen": 0.99}, ["avatar-face-small"]),
+        ({"kind.drawing": 0.99, "child": 0.99}, ["avatar-drawing"]),
+        ({"kind.code": 1.0, "kind.drawing": 0.99}, ["avatar-code"]),
+        ({"face.sharpness": 0.01, "kind.drawing": 0.99}, ["avatar-blurred", "avatar-drawing"]),
+        # what only asks hides nothing
+        ({"face.brightness": 0.19, "kind.drawing": 0.99}, ["avatar-drawing"]),
+    ],
+)
+def test_wrong_words_do_not_stand_beside_the_right_ones(scores: dict[str, float], codes: list[str]) -> None:
+    rules = Rules()
+    found = _told(*_graded(scores, rules))
+    refused = [each.code for each in found if each.outcome == "reject"]
+    assert list(dict.fromkeys(refused)) == codes

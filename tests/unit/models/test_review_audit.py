@@ -18,12 +18,17 @@ def entry(number: int, what: str = "approve") -> Entry:
     return Entry(at(number), f"r{number}", "key:a", what)
 
 
-def log(numbers: list[int], head: Head | None = None) -> list[ReviewAudited]:
-    head, found = head or Head(), []
-    for number in numbers:
-        found.append(chained(head, entry(number)))
+def branch(head: Head, *entries: Entry) -> list[ReviewAudited]:
+    """``entries`` chained to ``head``."""
+    found = []
+    for each in entries:
+        found.append(chained(head, each))
         head = Head(found[-1].seq, found[-1].hash)
     return found
+
+
+def log(numbers: list[int], head: Head | None = None) -> list[ReviewAudited]:
+    return branch(head or Head(), *map(entry, numbers))
 
 
 def test_a_good_log() -> None:
@@ -85,3 +90,24 @@ def test_an_entry_that_is_replaced_for_good_is_named() -> None:
     good = log([1, 2, 3])
     forged = log([3], Head(1, good[0].hash))
     assert verify([*good[:2], *forged]).broken.startswith("entry 2 ")
+
+
+def test_a_verdict_told_otherwise_beside_the_chain_is_named() -> None:
+    """Who may append could tell the log anew from any entry on, with another word of the same moderator."""
+    told = [Entry(at(0), "c1", "system:a", "requested"), entry(1), Entry(at(2), "c2", "key:b", "reject", "image-nsfw")]
+    good = branch(Head(), *told)
+    forged = dataclasses.replace(told[1], what="reject", detail="avatar-public-figure")
+    head = Head(1, good[0].hash)
+    assert verify([*good, *branch(head, forged, told[2])]).broken.startswith("entry 2 ")
+    told[1] = dataclasses.replace(told[1], what="reject", detail="image-nsfw")
+    good = branch(Head(), *told)
+    other = dataclasses.replace(told[1], detail="avatar-public-figure")
+    assert verify([*good, *branch(Head(1, good[0].hash), other, told[2])]).broken.startswith("entry 2 ")
+
+
+def test_a_third_start_may_go_on_as_the_first_did() -> None:
+    """Two crashes: the topics are mixed one way, the other way, and the first way again."""
+    one, two, three = (entry(number) for number in range(3))
+    log = [*branch(Head(), one, two), *branch(Head(), two, one), *branch(Head(), one, two, three)]
+    found = verify(log)
+    assert (found.entries, found.repeats, found.retold, found.broken) == (3, 2, 2, "")

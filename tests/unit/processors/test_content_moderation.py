@@ -20,7 +20,7 @@ from processors.runtime.offload import Inline
 from processors.runtime.processor import Emit
 from schemas import topics
 from schemas.content import ContentModerated
-from schemas.errors import BadEventError
+from schemas.errors import BadEventError, UnavailableError
 from schemas.ids import result_id
 from schemas.media import MediaAnalysed
 from schemas.review import ReviewRequested
@@ -111,10 +111,12 @@ class Embedder:
 
 
 class Gallery:
-    def __init__(self, snapshot: GallerySnapshot) -> None:
+    def __init__(self, snapshot: GallerySnapshot | None) -> None:
         self._snapshot = snapshot
 
     def snapshot(self) -> GallerySnapshot:
+        if self._snapshot is None:
+            raise UnavailableError("Milvus is away")
         return self._snapshot
 
 
@@ -126,7 +128,7 @@ def gallery_of(*people: int) -> GallerySnapshot:
 
 class Desk:
     def __init__(
-        self, nsfw: tuple[float, ...] = (), rules: Rules | None = None, gallery: GallerySnapshot = EMPTY
+        self, nsfw: tuple[float, ...] = (), rules: Rules | None = None, gallery: GallerySnapshot | None = EMPTY
     ) -> None:
         self.nsfw, self.encoder, self.rules, self.gallery = Nsfw(nsfw), Encoder(), rules or Rules(), gallery
         self.embedder, self.objects = Embedder(), MemoryObjects()
@@ -251,6 +253,14 @@ async def test_who_appears_is_told_and_nothing_else_follows() -> None:
     assert [(p.person, p.pictures, p.first_ms) for p in found.people] == [("person 2", 2, 500)]
     assert found.faces == 1
     assert "gallery-1" in found.model_version
+
+
+async def test_only_what_shows_something_waits_for_a_gallery_that_is_away() -> None:
+    found = await Desk(gallery=None).work(event(text="hello"))
+    assert found.decision == "approve"
+    assert found.model_version.endswith("+none")
+    with pytest.raises(UnavailableError):
+        await Desk((0.0,), gallery=None).work(event(text="hello"), frames=1)
 
 
 async def test_without_a_gallery_no_face_becomes_a_vector() -> None:

@@ -235,6 +235,16 @@ async def test_requests_in_flight_are_given_time() -> None:
     assert [emit.key for emit in await work if emit.topic == topics.MEDIA_WITHDRAWN] == ["m1"]
 
 
+async def test_a_fast_clock_of_who_asked_holds_nobody_up() -> None:
+    objects = MemoryObjects()
+    await change_avatar(objects, "ada", "a1", 0)
+    later = ownership.datetime.now(ownership.UTC) + timedelta(days=1)
+    event = UserErased(event_id="x", occurred_at=later, user_id="ada", requested_by="test")
+    async with asyncio.timeout(60):
+        await user_erasure.handler(event, objects=objects, upload_log=Log(), erasure_settle=timedelta(milliseconds=1))
+    assert objects.data == {}
+
+
 async def test_missing_bytes_are_the_users_wish_or_our_failure() -> None:
     objects = MemoryObjects()
     with pytest.raises(BadEventError) as lost:

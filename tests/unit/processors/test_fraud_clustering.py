@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -158,6 +159,18 @@ async def test_a_face_is_forgotten_when_asked() -> None:
     assert await bench.work(face("d", 4, 3)) == []
     [_] = await bench.work(face("d", 4, 5))
     assert bench.members == [("a", "b", "c", "d")]
+
+
+@pytest.mark.parametrize("event_id", ["", "~"])
+@pytest.mark.parametrize("forgets_first", [True, False])
+async def test_of_two_judgements_of_one_avatar_the_one_without_a_vector_counts(
+    event_id: str, forgets_first: bool
+) -> None:
+    bench = Bench()
+    with_vector, without = face("a", 0, 5), replace(forgotten("a", 5), event_id=event_id)
+    for event in (without, with_vector) if forgets_first else (with_vector, without):
+        await bench.work(event)
+    assert bench.kept["a"].face == without
 
 
 async def test_an_erased_user_leaves_the_record_at_once_and_does_not_come_back() -> None:

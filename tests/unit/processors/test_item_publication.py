@@ -282,8 +282,14 @@ async def test_the_review_of_a_deleted_upload_is_moot_whatever_comes_first(erase
             (stable_id("review", upload_event_id(MEDIA), "content_moderation"), "erase" if erase else "withdraw")
         }
         assert len({each.event_id for each in said}) == 1
-    state = MemoryState()
-    for fact in (upload(), moderated("approve"), withdrawn(erase=erase)):
+
+
+@pytest.mark.parametrize(("erase", "said"), [(False, []), (True, ["erase"])])
+async def test_what_is_erased_leaves_no_case_even_if_it_was_judged_anew(erase: bool, said: list[str]) -> None:
+    """The status keeps the newest judgement only; somebody may have been asked for the one before."""
+    state, actions = MemoryState(), []
+    for fact in (upload(), moderated("review", 2), moderated("approve", 3), withdrawn(erase=erase)):
         emits = await item_publication.handler(fact, state=state)
         state.apply(emits, topics.MEDIA_STATUS)
-        assert topics.REVIEW_ACTED not in [emit.topic for emit in emits]
+        actions += [emit.record.action for emit in emits if isinstance(emit.record, ReviewActed)]
+    assert actions == said

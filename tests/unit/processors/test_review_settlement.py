@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 from hypothesis import given, settings
@@ -12,10 +13,13 @@ from hypothesis import strategies as st
 from models.review_audit import verify
 from processors.review_settlement import review_settlement
 from processors.runtime.processor import Emit, Received
+from schemas.ids import stable_id
 from schemas.record import Record
 from schemas.review import ReviewActed, ReviewAudited, ReviewCase, ReviewDecided, ReviewRequested
 from schemas.topics import REVIEW_AUDITED, REVIEW_CASE, REVIEW_DECIDED
 from tests.fakes.runtime import MemoryState, at
+
+KEPT = timedelta(days=36)
 
 
 def request(number: str = "r1", second: float = 0, user: str = "ada", **changes: Any) -> ReviewRequested:
@@ -62,7 +66,8 @@ class Desk:
     async def work(self, *records: Record, crash_after: int | None = None) -> list[Emit]:
         """Work on a batch; with ``crash_after`` only so many of its events are written and the process dies."""
         events: list[Received[Any]] = [Received(record, "t", 0, n) for n, record in enumerate(records)]
-        emits = sorted(await review_settlement.handler(events, state=self.state), key=lambda emit: emit.stage)
+        found = await review_settlement.handler(events, state=self.state, review_kept=KEPT)
+        emits = sorted(found, key=lambda emit: emit.stage)
         written = emits[:crash_after]
         self.log += [e.record for e in written if e.topic == REVIEW_AUDITED and isinstance(e.record, ReviewAudited)]
         self.decided += [e.record for e in written if e.topic == REVIEW_DECIDED and isinstance(e.record, ReviewDecided)]
@@ -177,8 +182,8 @@ async def test_a_ring_loses_the_member_and_is_gone_with_the_last_but_one() -> No
 async def test_what_could_not_be_published_is_done_again_the_same() -> None:
     desk = Desk()
     await desk.work(request("r1"))
-    first = await review_settlement.handler([Received(acted("reject"), "t", 0, 1)], state=desk.state)
-    again = await review_settlement.handler([Received(acted("reject"), "t", 0, 1)], state=desk.state)
+    first = await review_settlement.handler([Received(acted("reject"), "t", 0, 1)], state=desk.state, review_kept=KEPT)
+    again = await review_settlement.handler([Received(acted("reject"), "t", 0, 1)], state=desk.state, review_kept=KEPT)
     assert list(first) == list(again)
 
 
@@ -267,4 +272,70 @@ async def test_one_case_about_a_subject_stays_open_whatever_crashes(
     assert standing == ([] if erasure() in rest else ["r3"])
     await desk.work(*order)
     assert not [number for number, state in desk.states().items() if state in ("waiting", "second")]
+    assert verify(desk.log).broken == ""
+
+
+DAY_S = 86_400.0
+
+
+def aged() -> tuple[Record, ...]:
+    """Cases of the first day, and one that is closed when those are old."""
+    later = KEPT.total_seconds() + DAY_S
+    return (
+        request("r1"),
+        acted("reject"),
+        request("r2", 1, "bob"),
+        acted("withdraw", "r2", "system:item_publication", 6),
+        erasure("eve", 7),
+        request("r3", 2, "zoe"),
+        request("r4", 8, "max"),
+        acted("reject", "r4", "key:b", later),
+    )
+
+
+async def test_closed_cases_go_after_some_weeks_and_open_ones_and_the_head_of_the_log_stay() -> None:
+    desk = Desk()
+    first = aged()
+    await desk.work(*first[:-1])
+    assert sorted(desk.states().values()) == ["decided", "waiting", "waiting", "withdrawn", "withdrawn"]
+    emits = await desk.work(first[-1])
+    assert [emit.key for emit in emits if emit.stage == 3] == ["r1", "r2", stable_id("review-erased", "eve")]
+    assert desk.states() == {"r3": "waiting", "r4": "decided"}
+    # the newest entry stays with its case however old that is, until there is a newer one
+    await desk.work(acted("withdraw", "r9", second=200 * DAY_S))
+    assert "r4" in desk.states()
+    await desk.work(request("r5", 201 * DAY_S, "kim"))
+    assert desk.states() == {"r3": "waiting", "r5": "waiting", "r9": "unknown"}
+    assert [each.seq for each in desk.log] == list(range(1, len(desk.log) + 1))
+    assert verify(desk.log).broken == ""
+
+
+async def test_what_could_not_be_forgotten_is_forgotten_later() -> None:
+    desk = Desk()
+    await desk.work(*aged()[:-1])
+    last = aged()[-1]
+    lost = [
+        await review_settlement.handler([Received(last, "t", 0, 1)], state=desk.state, review_kept=KEPT)
+        for _ in range(2)
+    ]
+    assert lost[0] == lost[1]
+    # the newest entry of the log was published, and nothing after it
+    desk.state.apply([emit for emit in lost[0] if emit.stage == 2], REVIEW_CASE)
+    assert len(desk.states()) == 5
+    await desk.work(last)
+    assert desk.states() == {"r3": "waiting", "r4": "decided"}
+
+
+@settings(max_examples=60, deadline=None)
+@given(crashes=st.lists(st.tuples(st.integers(1, 8), st.integers(0, 25)), max_size=3), cut=st.integers(1, 8))
+async def test_closed_cases_go_whatever_crashes_and_nothing_of_them_comes_back(
+    crashes: list[tuple[int, int]], cut: int
+) -> None:
+    desk, facts = Desk(), aged()
+    for many, crash_after in crashes:
+        await desk.work(*facts[:many], crash_after=crash_after)
+    await desk.work(*facts[:cut])
+    await desk.work(*facts[cut:], *(fact for fact in facts[:cut] if cut < len(facts)))
+    await desk.work(request("r5", 40 * DAY_S, "kim"))
+    assert desk.states() == {"r3": "waiting", "r4": "decided", "r5": "waiting"}
     assert verify(desk.log).broken == ""

@@ -176,6 +176,7 @@ export class Desk {
       return;
     }
     tally.remove();
+    this.outbox.hooks.changed();
     this.supply.back(entry);
     this.tell("Taken back.");
     this.show(entry);
@@ -197,9 +198,12 @@ export class Desk {
   async keep() {
     const { entry } = this;
     if (!entry || document.hidden || performance.now() - this.activeAt > AWAY_MS) return;
+    const { seq } = entry.content;
     try {
       await this.supply.renew(entry);
       this.fine();
+      // somebody else had it meanwhile: what is on the screen is not what would be decided
+      if (this.entry === entry && entry.content.seq !== seq) this.show(entry);
     } catch (error) {
       if (this.entry !== entry) return;
       if (isLost(error)) {

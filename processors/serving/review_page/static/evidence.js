@@ -32,7 +32,7 @@ function sight(entry, content, hideText) {
   const parts = [text, pictures(entry, content)];
   // what the machine asked about comes first
   if (!content.reasons[0]?.code.startsWith("text-")) parts.reverse();
-  if (content.nearest.length) parts.push(part("Public figures who resemble the face", nearest(entry, content)));
+  if (content.nearest.length) parts.push(part("Nearest public figures", nearest(entry, content)));
   if (content.members.length) {
     parts.push(part(`${number(content.members.length)} accounts`, el("ol", { class: "members", tabindex: "0", "aria-label": "Accounts" },
       ...content.members.map((member) => el("li", {}, foreign(member))))));

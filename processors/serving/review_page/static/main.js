@@ -185,7 +185,12 @@ on("undo").addEventListener("click", () => {
 on("subjects").addEventListener("change", (event) => {
   sessionStorage.setItem(SUBJECTS, event.target.value);
   event.target.blur();
-  supply?.want(chosen()).then(() => !desk.entry && view === desk && desk.advance(), trouble);
+  supply?.want(chosen()).then(() => {
+    if (view !== desk) return;
+    const unwanted = desk.entry && chosen() && !chosen().includes(desk.entry.content.subject);
+    if (unwanted) desk.skip();
+    else if (!desk.entry) desk.advance();
+  }, trouble);
 });
 on("skip").addEventListener("click", (event) => {
   event.preventDefault();

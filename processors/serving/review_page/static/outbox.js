@@ -36,7 +36,8 @@ export class Outbox {
   /** Take a decision on a case. The one before it leaves now. */
   hold(entry, action, reasons) {
     this.flush();
-    const body = { action, reasons, note: entry.note.trim() };
+    // of the case that was looked at: what somebody else has changed meanwhile is looked at again
+    const body = { action, reasons, note: entry.note.trim(), seq: entry.content.seq };
     this.held = { entry, id: entry.id, subject: entry.content.subject, by: this.moderator, key: crypto.randomUUID?.() ?? random(), body };
     this.timer = setTimeout(() => this.flush(), HOLD_MS);
     this.changed();

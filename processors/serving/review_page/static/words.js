@@ -13,6 +13,7 @@ const REFUSALS = {
   "case-own-vote": "You have already voted on it; somebody else has to look.",
   "case-leased": "Somebody else is looking at it.",
   "case-acted": "Your decision on it is already on its way.",
+  "case-changed": "It has changed since you looked at it.",
   "case-escalated": "It is already escalated.",
   "case-unknown": "It is gone: the content was erased meanwhile.",
   "senior-needed": "Only a senior moderator may do that.",

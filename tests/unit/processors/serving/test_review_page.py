@@ -8,7 +8,9 @@ from importlib.resources import files
 import pytest
 from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient
+from pydantic import ValidationError
 
+from processors.runtime.review_settings import Oidc
 from processors.serving.page import PageRoutes
 from processors.serving.review_page import ReviewPageRoutes
 
@@ -16,10 +18,10 @@ STATIC = files("processors.serving.review_page") / "static"
 NAMES = sorted(each.name for each in STATIC.iterdir())
 
 
-def client(issuer: str = "") -> AsyncClient:
+def client(issuer: str = "", *connect: str) -> AsyncClient:
     app = FastAPI()
     app.include_router(PageRoutes().router)
-    app.include_router(ReviewPageRoutes(issuer).router)
+    app.include_router(ReviewPageRoutes(Oidc(issuer=issuer, client_id="console", connect=list(connect))).router)
     return AsyncClient(transport=ASGITransport(app), base_url="http://service")
 
 
@@ -42,6 +44,18 @@ async def test_the_console_may_ask_its_own_origin_and_the_issuer(issuer: str, as
     assert "default-src 'none'; script-src 'self';" in policy
     assert "unsafe" not in policy
     assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+async def test_the_console_may_ask_the_further_origins_of_a_provider() -> None:
+    async with client("https://id.example/music", "https://token.example", "https://id.example") as http:
+        policy = (await http.get("/review")).headers["content-security-policy"]
+    assert "connect-src 'self' https://id.example https://token.example;" in policy
+
+
+@pytest.mark.parametrize("origin", ["http://id.example", "https://id.example/path", "https://a:b@id.example", "*", ""])
+def test_what_is_no_safe_origin_is_not_asked(origin: str) -> None:
+    with pytest.raises(ValidationError, match="must be an origin"):
+        Oidc(connect=[origin])
 
 
 async def test_every_file_it_names_is_there_and_none_comes_from_elsewhere() -> None:

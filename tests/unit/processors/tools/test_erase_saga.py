@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from processors.tools.erase.saga import is_blank
+from features import ownership
+from features.ports import FeatureRow
+from features.views import USER_AVATAR
+from processors.tools.erase import saga
+from processors.tools.erase.saga import is_blank, remains
 from schemas.fraud import FaceKept, RingSuspected
 from schemas.record import Record
 from schemas.review import ReviewCase, ReviewRequested
-from schemas.user import AvatarSettled, FaceEmbedded
+from schemas.user import AvatarSettled, FaceEmbedded, UserErased
+from tests.fakes.features import MemoryFeatures, MemoryObjects
 from tests.fakes.runtime import at
 
 UNTIL = at(10)
@@ -59,3 +66,21 @@ def ring(second: float, *members: str) -> RingSuspected:
 )
 def test_what_tells_of_a_user_from_before(record: Record, blank: bool) -> None:
     assert is_blank(record, "ada", UNTIL) == blank
+
+
+async def test_a_crop_that_was_stored_after_its_avatar_had_gone_remains(monkeypatch: pytest.MonkeyPatch) -> None:
+    objects, features = MemoryObjects(), MemoryFeatures(lambda: at(20))
+    monkeypatch.setattr(saga, "_unmerged", lambda *_: [])
+    wiring: Any = SimpleNamespace(objects=objects, feature_reader=features, erasure_settle=timedelta(0))
+    event = UserErased(event_id="x", occurred_at=UNTIL, user_id="ada", requested_by="test")
+    assert await remains(wiring, event, frozenset()) == []
+    key = f"{ownership.avatar_derived_folder('ada', 'old')}/crop.jpg"
+    await objects.put(key, b"face", "image/jpeg")
+    assert await remains(wiring, event, frozenset()) == [f"object {key} is there"]
+    # of an avatar chosen since, which another producer has announced
+    values = dict.fromkeys(("decision", "decided_by", "model_version"), "x") | {"event_id": "old"}
+    row = FeatureRow("ada", at(11), {name: values.get(name) for name in USER_AVATAR.fields})
+    features.rows[USER_AVATAR.name, "ada"] = row
+    assert await remains(wiring, event, frozenset()) == []
+    await ownership.forget_avatar(objects, "ada", "old")
+    assert objects.data == {}

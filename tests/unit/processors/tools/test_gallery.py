@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +77,39 @@ def test_files_that_can_be_no_pictures_are_listed(tmp_path: Path) -> None:
     assert [each.reason for each in twice.skipped if each.reason != "no-file"] == ["same-name"]
 
 
+def test_a_folder_that_may_not_be_read_is_listed_and_the_others_are_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("Ann", "Bob"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1.jpg").touch()
+    listed = Path.iterdir
+
+    def refused(path: Path) -> Iterator[Path]:
+        # to the tests' user, who may be root, no mode forbids anything
+        if path.name == "Ann":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return listed(path)
+
+    monkeypatch.setattr(Path, "iterdir", refused)
+    found = read_folder(tmp_path)
+    assert list(found.persons) == ["Bob"]
+    assert [(each.path, each.reason, each.detail) for each in found.skipped] == [
+        (str(tmp_path / "Ann"), "unreadable", "Permission denied")
+    ]
+
+
+@pytest.mark.parametrize("given", [".", "..", "/"])
+def test_a_folder_without_a_name_of_its_own_is_nobodys(
+    given: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "1.jpg").touch()
+    found = read_persons([Path(given)])
+    assert found.persons == {}
+    assert [each.reason for each in found.skipped] == ["bad-name"]
+
+
 def test_of_equal_pictures_the_largest_stays_and_somebody_else_goes() -> None:
     own = faces(6)
     twin = face(near(own[0].vector, 0.99, 7), "twin.jpg", side=300.0)
@@ -142,11 +177,16 @@ def test_the_name_of_a_version_says_what_is_in_it_and_nothing_else() -> None:
 
 def test_few_persons_take_the_threshold_in_the_source_of_its_embedder_only() -> None:
     few = made(rows(1, 2, 3))
-    assert not few.own_threshold
+    assert few.threshold_by == "shipped"
     assert few.gallery.facts.threshold == pytest.approx(0.964, abs=0.002)
-    assert made(rows(*range(60))).own_threshold
+    assert made(rows(*range(60))).threshold_by == "own"
     with pytest.raises(GalleryError, match="3 persons: a curve needs 50"):
         made(rows(1, 2, 3), embedder="another")
+    larger = made(rows(*range(60)), embedder="another").gallery.facts
+    fewer = compose(rows(1, 2, 3), "another", 0.5, RULES.same_person, larger)
+    assert (fewer.threshold_by, fewer.gallery.facts.persons) == ("before", 3)
+    assert (fewer.gallery.facts.threshold, fewer.gallery.facts.false_accepts) == (larger.threshold, 1e-3)
+    assert compose(rows(1, 2, 3), SHIPPED_EMBEDDER, 1e-3, RULES.same_person, larger).threshold_by == "shipped"
     with pytest.raises(GalleryError, match="without anybody"):
         made(Rows((), np.zeros((0, 128), np.float32)))
 

@@ -81,7 +81,7 @@ class Queue:
         self.read = len(self.service.publisher.events)
         facts = [*records, *(record for record in sent if record is not None)]
         events: list[Received[Any]] = [Received(fact, "t", 0, n) for n, fact in enumerate(facts)]
-        emits = await review_settlement.handler(events, state=self.state)
+        emits = await review_settlement.handler(events, state=self.state, review_kept=timedelta(days=36))
         self.state.apply(emits, REVIEW_CASE)
         for emit in emits:
             if isinstance(emit.record, ReviewCase):

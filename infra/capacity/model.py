@@ -91,7 +91,7 @@ class Rates:
     plays_a_worker_s: float
     upload_cpu_s: float
     upload_gpu_s: float = 0
-    avatar_cpu_s: float = 0.15
+    avatar_cpu_s: float = 0.1
     reads_a_core_s: float = 500
     utilisation: float = 0.6
     play_bytes: float = 300

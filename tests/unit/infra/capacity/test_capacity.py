@@ -32,7 +32,7 @@ def test_avatars_and_reviews_by_hand() -> None:
     """A million users: 10,000 avatars a day are 0.35/s at the peak; 400 uploads and 500 avatars a day are reviewed."""
     found = plan(Demand(daily_users=1e6, items=1e6), RATES)
     assert found.avatars_peak_s == pytest.approx(0.347, abs=1e-3)
-    assert found.avatar_cores == math.ceil(0.347 * 0.15 / 0.6)
+    assert found.avatar_cores == math.ceil(0.347 * 0.1 / 0.6)
     assert found.face_vector_bytes == pytest.approx(300_000 * 512)
     assert found.face_bytes == pytest.approx(300_000 * 8_500)
     assert found.exposure_bytes == pytest.approx(1.2e9)
@@ -40,7 +40,7 @@ def test_avatars_and_reviews_by_hand() -> None:
     assert found.moderators == math.ceil(900 * 15 / (6 * 3600))
     many = plan(Demand(daily_users=1e8), RATES)
     assert many.moderators == math.ceil(90_000 * 15 / (6 * 3600))
-    assert many.avatar_cores == math.ceil(1e8 * 0.01 * 3 / 86_400 * 0.15 / 0.6)
+    assert many.avatar_cores == math.ceil(1e8 * 0.01 * 3 / 86_400 * 0.1 / 0.6)
 
 
 def test_cores_of_avatars_cost_money() -> None:

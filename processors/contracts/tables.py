@@ -84,26 +84,25 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 def _flow() -> str:
     """Mermaid: who hands what to whom; the edges are topics."""
-    makers: dict[str, str] = {t.name: "http[HTTP ingest]" for t in topics.UPLOADS}
-    makers |= dict.fromkeys(
-        (
-            topics.SONG_PLAYED.name,
-            topics.ITEM_INTERACTED.name,
-            topics.MEDIA_WITHDRAWN.name,
-            topics.AVATAR_CHANGED.name,
-            topics.REVIEW_ACTED.name,
-        ),
-        "http[HTTP ingest]",
+    http = "http[HTTP ingest]"
+    asked = (
+        topics.SONG_PLAYED,
+        topics.ITEM_INTERACTED,
+        topics.MEDIA_WITHDRAWN,
+        topics.AVATAR_CHANGED,
+        topics.REVIEW_ACTED,
     )
+    makers: dict[str, list[str]] = {t.name: [http] for t in (*topics.UPLOADS, *asked)}
     for capability in CAPABILITIES:
         for topic in capability.produces:
-            makers.setdefault(topic.name, capability.name)
+            if makers.setdefault(topic.name, []) != [http]:
+                makers[topic.name].append(capability.name)
     edges: dict[tuple[str, str], set[str]] = {}
     for capability in CAPABILITIES:
         for topic in capability.consumes:
-            maker = makers.get(topic.name)
-            if maker and maker != capability.name:
-                edges.setdefault((maker, capability.name), set()).add(_short(topic))
+            for maker in makers.get(topic.name, []):
+                if maker != capability.name:
+                    edges.setdefault((maker, capability.name), set()).add(_short(topic))
     lines = ["```mermaid", "flowchart LR", "    app((app)) --> http[HTTP ingest]"]
     lines += [
         f"    {maker} -- {' / '.join(sorted(names))} --> {taker}" for (maker, taker), names in sorted(edges.items())

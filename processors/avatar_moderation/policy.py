@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from models.avatar_moderation import Rules
 from models.media.analysis import ANALYSER_VERSION
 from models.media.limits import Limits
-from processors.runtime.avatar_settings import UNKNOWN_REGION, Attribute
+from processors.runtime.avatar_settings import UNKNOWN_REGION, Attribute, Avatar
 
 
 @dataclass(frozen=True)
@@ -55,3 +55,15 @@ class AvatarPolicy:
         # no rule looks at the score of a head: where it is not told, it is not computed either
         attributes = self.everywhere.attributes - (frozenset({"heads"}) - self.published)
         return Allowed(matching, frozenset() if region in self.without_attributes else attributes)
+
+
+def policy_of(wanted: Avatar) -> AvatarPolicy:
+    """The policy that the settings ask for."""
+    return AvatarPolicy(
+        wanted.rules,
+        Limits(frame_long_side=wanted.long_side, jpeg_margin=1.0),
+        Allowed(wanted.face_matching, frozenset(wanted.attributes)),
+        frozenset(wanted.attributes if wanted.publish_attributes else ()),
+        frozenset(wanted.regions_without_matching),
+        frozenset(wanted.regions_without_attributes),
+    )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from pydantic import Field, model_validator
 
 from processors.runtime.section import Section, Share
 from schemas.topics import DAY, FACE_RETENTION
+
+if TYPE_CHECKING:
+    from models.fraud_clustering.rings import Rules
 
 
 class Fraud(Section):
@@ -30,6 +33,13 @@ class Fraud(Section):
     )
     listed: int = Field(1000, ge=2, le=10_000, description="Accounts that the record of a ring names.")
     review: bool = Field(True, description="Whether a person is asked to look at a new ring.")
+
+    @property
+    def rules(self) -> Rules:
+        """The rules as ``models.fraud_clustering.rings`` takes them."""
+        from models.fraud_clustering.rings import Rules
+
+        return Rules(**self.model_dump(exclude={"window_days", "review"}))
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:

@@ -6,6 +6,8 @@ import asyncio
 import atexit
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
+from typing import Protocol
 
 import structlog
 from confluent_kafka import KafkaException
@@ -21,7 +23,7 @@ from processors.catalogue import CAPABILITIES
 from processors.runtime import endpoint, logs, tracing
 from processors.runtime.kafka import client_config
 from processors.runtime.recommender_in_use import RecommenderInUse
-from processors.runtime.settings import Recommend, Settings
+from processors.runtime.settings import Kafka, Recommend, Settings
 from processors.runtime.wiring import Wiring
 from processors.serving.app import create_app
 from processors.serving.catalogue import CatalogueSnapshot
@@ -59,6 +61,15 @@ from schemas.topics import (
 log = structlog.get_logger(__name__)
 
 
+class Shown(Protocol):
+    """What a follower feeds for the page and the metrics alone: the service is ready without."""
+
+    @property
+    def TOPICS(self) -> Sequence[str]: ...  # noqa: N802 - a constant of each class
+
+    def apply(self, topic: str, key: str, value: bytes | None, /) -> None: ...
+
+
 def build_app(wiring: Wiring) -> FastAPI:
     """The service on real parts."""
     settings = wiring.settings
@@ -71,12 +82,11 @@ def build_app(wiring: Wiring) -> FastAPI:
     facts = StoreFacts(decoder)
     measured = MeasuredExperiments(decoder)
     letters = WaitingLetters(decoder, [each.name for each in CAPABILITIES], utc_now)
-    metrics.registry.register(letters)
     cases = CaseView(decoder, weights_of(settings.review), utc_now)
-    metrics.registry.register(cases)
+    for counted in (letters, cases):
+        metrics.registry.register(counted)
 
-    def follower(name: str, topics: Sequence[str], apply: Apply) -> Follower:
-        return Follower(name, topics, apply, metrics, kafka_consumer(settings.kafka, name))
+    follower = partial(_follower, settings.kafka, metrics)
 
     # totals outlive the parts: a fresh process knows what was popular last week
     of_catalogue = (ITEM_CHANGED.name, SONG_COUNTED.name, PLAY_AGGREGATED.name, EXPOSURES_COUNTED.name)
@@ -84,13 +94,8 @@ def build_app(wiring: Wiring) -> FastAPI:
         follower("catalogue", of_catalogue, recallable.apply),
         follower("status", (MEDIA_STATUS.name,), status.apply),
     )
-    # only the page and the metrics read these: the service is ready without
-    beside = (
-        follower("facts", facts.TOPICS, facts.apply),
-        follower("experiments", measured.TOPICS, measured.apply),
-        follower("dead-letters", letters.TOPICS, letters.apply),
-        follower("reviews", cases.TOPICS, cases.apply),
-    )
+    shown: dict[str, Shown] = {"facts": facts, "experiments": measured, "dead-letters": letters, "reviews": cases}
+    beside = [follower(name, each.TOPICS, each.apply) for name, each in shown.items()]
     redis_probe = _redis_probe(wiring)
     model = wiring.active_model(metrics.registry)
     keeper = LearnedKeeper(catalogue, lambda: RecommenderInUse(model).now, lambda: followers[0].caught_up)
@@ -125,6 +130,10 @@ def build_app(wiring: Wiring) -> FastAPI:
             operations=Operations(CAPABILITIES, broker_watch, recent, recallable, facts, measured),
         )
     )
+
+
+def _follower(kafka: Kafka, metrics: ServiceMetrics, name: str, topics: Sequence[str], apply: Apply) -> Follower:
+    return Follower(name, topics, apply, metrics, kafka_consumer(kafka, name))
 
 
 def _catalogue(settings: Recommend, decoder: Decoder, metrics: ServiceMetrics) -> CatalogueSnapshot:

@@ -10,11 +10,12 @@ import inspect
 from collections.abc import Callable
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from prometheus_client import REGISTRY, CollectorRegistry
 
+from processors.runtime.announcing import announced
 from processors.runtime.processor import Capability
 from processors.runtime.publisher import KafkaPublisher
 from processors.runtime.quarantine import Quarantine
@@ -53,15 +54,6 @@ if TYPE_CHECKING:
     from processors.runtime.upload_log import KafkaUploadLog
 
 
-class Model(Protocol):
-    @property
-    def version(self) -> str: ...
-
-    @property
-    def providers(self) -> tuple[str, ...]: ...
-
-
-M = TypeVar("M", bound=Model)
 log = structlog.get_logger(__name__)
 GIVEN_BY_THE_WORKER = frozenset({"state", "received", "offload"})
 
@@ -235,19 +227,19 @@ class Wiring:
     def nsfw(self) -> NsfwScorer:
         from models.nsfw import NsfwScorer
 
-        return _announced(NsfwScorer(**self._session))
+        return announced(NsfwScorer(**self._session))
 
     @cached_property
     def face_detector(self) -> FaceDetector:
         from models.face_detection import FaceDetector
 
-        return _announced(FaceDetector(**self._session))
+        return announced(FaceDetector(**self._session))
 
     @cached_property
     def face_embedder(self) -> FaceEmbedder:
         from models.face_embedding import DlibFaceEmbedder
 
-        return _announced(DlibFaceEmbedder(**self._session))
+        return announced(DlibFaceEmbedder(**self._session))
 
     @cached_property
     def gallery(self) -> FaceGallery:
@@ -256,26 +248,21 @@ class Wiring:
 
         if not self.settings.avatar.face_matching:
             return NoGallery()
-        return GalleryFollower(
-            self.milvus_config,
-            GallerySnapshot,
-            EMPTY,
-            embedder=self.face_embedder.version,
-            refresh_s=self.settings.gallery.refresh_s,
-        )
+        refresh_s, embedder = self.settings.gallery.refresh_s, self.face_embedder.version
+        return GalleryFollower(self.milvus_config, GallerySnapshot, EMPTY, embedder=embedder, refresh_s=refresh_s)
 
     @cached_property
     def text_encoder(self) -> TextEncoder:
         from models.text_embedding import TextEncoder
 
         # an engine of its own, CPU only: the providers of ONNX Runtime do not concern it
-        return _announced(TextEncoder(self.settings.models.threads, self.settings.models_folder))
+        return announced(TextEncoder(self.settings.models.threads, self.settings.models_folder))
 
     @cached_property
     def text_moderator(self) -> TextModerator:
         from models.text_moderation import TextModerator
 
-        return _announced(TextModerator(**self._session))
+        return announced(TextModerator(**self._session))
 
     @cached_property
     def moderation_rules(self) -> Rules:
@@ -300,28 +287,19 @@ class Wiring:
         skills = AvatarSkills(
             detector=self.face_detector,
             embedder=self.face_embedder,
-            attributes=_announced(AttributeReader(**self._session, minor_under=wanted.age_limit)),
-            kinds=_announced(PictureKindReader(**self._session)),
+            attributes=announced(AttributeReader(**self._session, minor_under=wanted.age_limit)),
+            kinds=announced(PictureKindReader(**self._session)),
             nsfw=self.nsfw,
-            heads={name: _announced(Head(name, wanted.cards or CARDS, **self._session)) for name in wanted.heads},
+            heads={name: announced(Head(name, wanted.cards or CARDS, **self._session)) for name in wanted.heads},
         )
         self._closers.append(skills.parallel.close)
         return skills
 
     @cached_property
     def avatar_policy(self) -> AvatarPolicy:
-        from models.media.limits import Limits
-        from processors.avatar_moderation.policy import Allowed, AvatarPolicy
+        from processors.avatar_moderation.policy import policy_of
 
-        wanted = self.settings.avatar
-        return AvatarPolicy(
-            wanted.rules,
-            Limits(frame_long_side=wanted.long_side, jpeg_margin=1.0),
-            Allowed(wanted.face_matching, frozenset(wanted.attributes)),
-            frozenset(wanted.attributes if wanted.publish_attributes else ()),
-            frozenset(wanted.regions_without_matching),
-            frozenset(wanted.regions_without_attributes),
-        )
+        return policy_of(self.settings.avatar)
 
     @cached_property
     def encoders(self) -> Encoders:
@@ -334,8 +312,8 @@ class Wiring:
 
         other = self._other_embedder
         return Encoders(
-            audio=_announced(AudioEncoder(**self._session)),
-            image=_announced(ImageEncoder(**self._session)),
+            audio=announced(AudioEncoder(**self._session)),
+            image=announced(ImageEncoder(**self._session)),
             text=self.text_encoder,
             joint=ContentVectoriser(self.settings.models_folder, None if other is None else MeasuredSpace(other)),
             prompts=other or PackagedEmbedder(self.text_encoder),
@@ -394,19 +372,17 @@ class Wiring:
     def classifier(self) -> ContentClassifier:
         from models.content_classification import ContentClassifier
 
-        return _announced(ContentClassifier(**self._session))
+        return announced(ContentClassifier(**self._session))
 
     @cached_property
     def ring_desk(self) -> RingDesk:
-        from models.fraud_clustering.rings import Rules
         from processors.fraud_clustering.desk import RingDesk
 
         fraud = self.settings.fraud
         rings: CompactedState[Any] = CompactedState(
             self.settings.kafka, topics.RING_SUSPECTED, self.codec, self.registry.fetch
         )
-        rules = Rules(**fraud.model_dump(exclude={"window_days", "review"}))
-        return RingDesk(rules, timedelta(days=fraud.window_days), fraud.review, rings)
+        return RingDesk(fraud.rules, timedelta(days=fraud.window_days), fraud.review, rings)
 
     # values
 
@@ -421,9 +397,3 @@ class Wiring:
     @cached_property
     def taste_half_life(self) -> timedelta:
         return timedelta(hours=self.settings.recommend.taste_half_life_h)
-
-
-def _announced(model: M) -> M:
-    """Say at start which model runs on what."""
-    log.info("model loaded", model=model.version, providers=model.providers)
-    return model

@@ -96,13 +96,12 @@ def browser() -> Iterator[Browser]:
         started.close()
 
 
-@pytest.fixture
-def open_site() -> Iterator[Callable[..., Site]]:
-    """Start a site for ``WatchedService(**parts)``."""
+def sites(service: Callable[..., Any]) -> Iterator[Callable[..., Site]]:
+    """Gives what starts a site for ``service(**parts)``; afterwards all are stopped."""
     started: list[Site] = []
 
     def start(**parts: Any) -> Site:
-        site = Site(WatchedService(**parts))
+        site = Site(service(**parts))
         site.start()
         started.append(site)
         return site
@@ -110,6 +109,12 @@ def open_site() -> Iterator[Callable[..., Site]]:
     yield start
     for site in started:
         site.stop()
+
+
+@pytest.fixture
+def open_site() -> Iterator[Callable[..., Site]]:
+    """Start a site for ``WatchedService(**parts)``."""
+    yield from sites(WatchedService)
 
 
 @pytest.fixture

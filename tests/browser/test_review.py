@@ -7,7 +7,6 @@ from dataclasses import replace
 from datetime import timedelta
 from http.server import ThreadingHTTPServer
 from threading import Thread
-from typing import Any
 
 import pytest
 from playwright.sync_api import Error, expect
@@ -16,7 +15,7 @@ from processors.runtime.settings import Settings
 from processors.serving.gate import Gate
 from processors.serving.keys import KeyRing
 from schemas.review import Vote
-from tests.browser.conftest import Site, Window
+from tests.browser.conftest import Site, Window, sites
 from tests.browser.console import acted, at, avatar, desk, enter, login, queue, ready, service_of
 from tests.browser.test_page import CONTRASTS
 from tests.fakes.openid import Provider
@@ -38,17 +37,7 @@ BLUR = "node => getComputedStyle(node).filter"
 @pytest.fixture
 def open_console() -> Iterator[Callable[..., Site]]:
     """Start a site for ``ReviewService(**parts)``."""
-    started: list[Site] = []
-
-    def start(**parts: Any) -> Site:
-        site = Site(ReviewService(**parts))
-        site.start()
-        started.append(site)
-        return site
-
-    yield start
-    for site in started:
-        site.stop()
+    yield from sites(ReviewService)
 
 
 @pytest.fixture

@@ -132,9 +132,8 @@ async def rebuild(wiring: Wiring, chosen: AnyCollection[str], tell: Advance, *, 
     await _prepare(wiring, chosen, recommender)
     stores = Stores(wiring.feature_reader, wiring.feature_writer, wiring.vector_index)
     kafka, found = wiring.settings.kafka, Rebuilt()
-    workers = [item_indexing, play_aggregation, user_profile, avatar_publication]
-    workers += [] if version is None else [item_mapping]
-    done = await _look_at(workers, wiring, found)
+    mapping = [] if version is None else [item_mapping]
+    done = await _look_at([item_indexing, play_aggregation, user_profile, avatar_publication, *mapping], wiring, found)
     emptied = [target for name, target in targets(version).items() if name in chosen]
     of_plays = [target for target in emptied if target in (USER_TASTE, ITEM_PLAYS)]
     decoder = Decoder(wiring.codec, wiring.registry.fetch)

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,14 @@ from processors.runtime import topics_admin
 from processors.runtime.kafka import client_config
 from processors.runtime.registry import SchemaRegistry
 from processors.runtime.settings import Settings
+
+
+def wait(what: str, condition: Callable[[], bool]) -> None:
+    """Until a condition holds; the limit is only against hanging."""
+    deadline = time.monotonic() + 90
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.1)
 
 
 class Workers:

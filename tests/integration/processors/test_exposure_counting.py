@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +22,7 @@ from processors.serving.where import Where
 from schemas.interaction import ItemInteracted
 from schemas.topics import ALL, EXPOSURES_COUNTED, ITEM_CHANGED, ITEM_INTERACTED
 from tests.fakes.serving import DIM, item
-from tests.integration.processors.counting_workers import Workers, rewind, worker_settings
+from tests.integration.processors.counting_workers import Workers, rewind, wait, worker_settings
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
 NAME = "exposure_counting"
@@ -39,13 +38,6 @@ def settings(streams_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Set
 def workers(tmp_path: Path) -> Iterator[Workers]:
     with closing(Workers(tmp_path, NAME)) as found:
         yield found
-
-
-def wait(what: str, condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 90
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.1)
 
 
 async def test_an_item_shown_often_is_not_cold(settings: Settings, workers: Workers) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import random
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,7 +26,7 @@ from schemas.review import ReviewRequested
 from schemas.topics import ALL, FACE_EMBEDDED, FACE_KEPT, REVIEW_REQUESTED, RING_SUSPECTED, Topic
 from schemas.user import FaceEmbedded
 from tests.fakes.faces import Space, embedded
-from tests.integration.processors.counting_workers import Workers, rewind, worker_settings
+from tests.integration.processors.counting_workers import Workers, rewind, wait, worker_settings
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
 NAME = "fraud_clustering"
@@ -47,13 +46,6 @@ def settings(streams_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Set
 def workers(tmp_path: Path) -> Iterator[Workers]:
     with closing(Workers(tmp_path, NAME)) as found:
         yield found
-
-
-def wait(what: str, condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 90
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.3)
 
 
 def population() -> list[FaceEmbedded]:
